@@ -1,0 +1,1 @@
+"""Frames and tables: pure, also on MicroPython."""
