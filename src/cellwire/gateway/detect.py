@@ -1,0 +1,171 @@
+"""Finds out what answers on a link: listens first, then asks in the families' probing order, and demands proof."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..codec.dialect import Dialect
+from ..codec.errors import ProtocolError, Refused
+from ..readings.derive import derive
+from ..readings.gate import Gate
+from .errors import NoAnswer
+from .poller import LISTEN, foreign_master
+from .session import Session
+
+Readings = dict[str, Any]
+
+QUICK = 0.3  # seconds of silence that end a first try; packs answer within 130 ms
+BUS = 0.16  # the same on a bus where many addresses are tried; JK PB packs answer within 50 ms
+HEAR = 6.0  # seconds in which a JK master and its packs have all been heard
+
+
+@dataclass
+class Found:
+    """A pack that proved what it speaks.
+
+    proof: in words, "answered basic: 16 cells add up to 53.1 V"
+    """
+
+    dialect: Dialect
+    address: int
+    readings: Readings
+    proof: str
+    passive: bool = False
+
+
+@dataclass
+class Finding:
+    """What a link turned out to be: packs, or the reason why there are none."""
+
+    packs: list[Found] = field(default_factory=list)
+    problem: str = ""
+    advice: str = ""
+
+
+async def detect(
+    session: Session,
+    dialects: Sequence[Dialect],
+    addresses: Sequence[int] = (),
+    seconds: float = 13.0,
+) -> Finding:
+    """Return what answers on the link of the session.
+
+    addresses: board numbers to try instead of the likeliest; on a bus (JK PB) all are tried anyway.
+    Raises LinkError. Nothing is ever written to a pack.
+    """
+    causes: Counter[str] = Counter()
+    try:
+        async with asyncio.timeout(seconds):
+            found = await _detect(session, dialects, addresses, causes)
+    except TimeoutError:
+        found = []
+    if found:
+        return Finding(found)
+    return Finding([], *_diagnosis(causes))
+
+
+async def _detect(
+    session: Session, dialects: Sequence[Dialect], addresses: Sequence[int], causes: Counter[str]
+) -> list[Found]:
+    speeds = list(dict.fromkeys(baud for dialect in dialects for baud in dialect.bauds[:1])) or [115200]
+    buses = [dialect for dialect in dialects if dialect.listens]
+    if buses:
+        await session.set_baud(buses[0].bauds[0])
+        if await foreign_master(session, buses[0], LISTEN):
+            heard = await _overhear(session, buses[0])
+            if heard:
+                return heard
+    for round_number in (1, 2):
+        for baud in speeds:
+            await session.set_baud(baud)
+            for dialect in dialects:
+                if dialect.bauds[:1] == (baud,) or (not dialect.bauds and baud == speeds[0]):
+                    found = await _try(session, dialect, addresses, round_number, causes)
+                    if found:
+                        return found
+    return []
+
+
+async def _try(
+    session: Session, dialect: Dialect, addresses: Sequence[int], round_number: int, causes: Counter[str]
+) -> list[Found]:
+    query = dialect.query(dialect.probe)
+    if addresses:
+        tried: Sequence[int] = addresses
+    elif dialect.listens and round_number == 1:
+        tried = dialect.addresses
+    else:
+        tried = dialect.addresses[:2]
+    patience = BUS if len(tried) > 2 else min(query.timeout, QUICK) if round_number == 1 else query.timeout
+    found = []
+    for address in tried:
+        try:
+            values = await session.ask(dialect, query, address, {}, 1, patience)
+        except NoAnswer as error:
+            causes[error.kind] += 1
+            continue
+        except (Refused, ProtocolError):
+            causes["refused"] += 1
+            continue
+        verdict = Gate(dialect.sum_tolerance).judge(derive(values))
+        if verdict and not verdict.startswith(("doubt", "zero")):
+            causes["implausible"] += 1
+            continue
+        found.append(Found(dialect, address, values, _proof(query.name, values)))
+        if not addresses and not dialect.listens:
+            break
+    return found
+
+
+async def _overhear(session: Session, dialect: Dialect) -> list[Found]:
+    listener = dialect.listener()
+    heard: dict[int, Readings] = {}
+
+    def take(frame: Any) -> bool:
+        for address, values in listener.take(frame):
+            if address is not None:
+                heard.setdefault(address, {}).update(values)
+        return False
+
+    await session.listen(dialect, HEAR, take)
+    return [
+        Found(dialect, address, values, "heard while another master asked", True)
+        for address, values in sorted(heard.items())
+    ]
+
+
+def _proof(query: str, values: Readings) -> str:
+    cells = values.get("cell_voltages")
+    if cells and "voltage" in values:
+        return f"answered {query}: {len(cells)} cells add up to {values['voltage']} V"
+    if "voltage" in values:
+        return f"answered {query}: {values['voltage']} V"
+    return f"answered {query}"
+
+
+def _diagnosis(causes: Counter[str]) -> tuple[str, str]:
+    """Return (problem, advice) for a link on which nothing proved itself."""
+    if causes["implausible"]:
+        return "implausible", (
+            "something answers, but its values contradict each other; keep a capture of it: cellwire record"
+        )
+    if causes["damaged"]:
+        return "damaged", "answers come with wrong checksums; check cable length, ground, and other masters on the line"
+    if causes["noise"] or causes["incomplete"]:
+        return "noise", (
+            "bytes come that no known BMS sends; check the baud rate, swap A and B (RS485) or RX and TX (UART), "
+            "connect ground, and check that a UART-TTL socket is not on an RS485 adapter"
+        )
+    if causes["echo"]:
+        return "echo", (
+            "only our own questions come back: the adapter echoes or TX touches RX; "
+            "the pack is not connected, asleep or off"
+        )
+    if causes["refused"]:
+        return "refused", "a BMS answers and refuses; give --family and --address"
+    return "silent", (
+        "nothing answers; wake the pack (button, charger or load), swap RX and TX or A and B, connect ground, "
+        "check the socket, or give --address for another board number"
+    )

@@ -1,0 +1,52 @@
+"""What can go wrong between a question and a believed answer; each text says what to do next."""
+
+
+class NoAnswer(Exception):
+    """No complete answer came. Tells what was seen instead, because that names the cause."""
+
+    def __init__(self, question: str, seen: int = 0, dropped: int = 0, damaged: int = 0, echo: bool = False) -> None:
+        super().__init__(f"{question}: {_cause(seen, dropped, damaged, echo)}")
+        self.seen = seen
+        self.dropped = dropped
+        self.damaged = damaged
+        self.echo = echo
+
+    @property
+    def silent(self) -> bool:
+        """True when not one byte came back."""
+        return not self.seen and not self.echo
+
+    @property
+    def kind(self) -> str:
+        """The cause in one word: silent, echo, damaged, noise or incomplete."""
+        if self.damaged:
+            return "damaged"
+        if self.seen and self.dropped >= self.seen:
+            return "noise"
+        if self.seen:
+            return "incomplete"
+        return "echo" if self.echo else "silent"
+
+
+def _cause(seen: int, dropped: int, damaged: int, echo: bool) -> str:
+    if damaged:
+        return (
+            f"{damaged} answer(s) came damaged (wrong checksum); check the cable's length, its ground "
+            "and whether another program or master uses the same line"
+        )
+    if seen and dropped >= seen:
+        return (
+            f"{seen} bytes of noise came, no frame among them; check baud rate, A/B or RX/TX, ground, "
+            "and that a UART-TTL socket is not on an RS485 adapter"
+        )
+    if seen:
+        return f"an answer began ({seen} bytes) and never ended; try again, and check the cable if it stays so"
+    if echo:
+        return (
+            "only our own question came back; the adapter echoes or TX touches RX, "
+            "and the pack is not connected, asleep or off"
+        )
+    return (
+        "no answer; the pack may be asleep (press its button, connect a charger or a load), "
+        "have another address, or RX and TX are swapped"
+    )

@@ -1,0 +1,323 @@
+"""Asks a pack for its records, each at its own pace, and hands to the store only what the gate believes."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..codec.dialect import FAST, ONCE, SETTINGS, SLOW, Dialect, Frame, Query
+from ..codec.errors import ProtocolError, Refused
+from ..links.link import LinkError
+from ..readings.derive import derive
+from ..readings.gate import Gate
+from .errors import NoAnswer
+from .session import Session
+from .store import ASLEEP, ERROR, LOST, PackState, Store
+
+log = logging.getLogger("cellwire")
+
+Readings = dict[str, Any]
+
+SLOW_EVERY = 60.0  # seconds between records that change slowly
+QUESTIONS = 3  # times a sample is asked for at once before the gate's doubt counts as a rejection
+PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)  # seconds between tries on a pack that does not answer; the last one goes on
+LISTEN = 2.2  # seconds without traffic after which a line has no other master (a JK master pauses less)
+QUIET_AGAIN = 10.0  # seconds without another master before a line is asked again
+
+
+class Poller:
+    """One pack: what was asked, what is due, and how it goes.
+
+    raw     newest reading of every name, believed or not: the counts and the variant that decoding needs
+    missing names of queries that this pack does not have
+    """
+
+    def __init__(self, session: Session, dialect: Dialect, address: int, store: Store, pack: PackState) -> None:
+        self.session = session
+        self.dialect = dialect
+        self.address = address
+        self.store = store
+        self.pack = pack
+        self.gate = Gate(dialect.sum_tolerance)
+        self.raw: Readings = {}
+        self.missing: set[str] = set()
+        self.invert_current = False  # some packs are wired or made the wrong way round
+        self._origin: dict[str, Query] = {}
+        self._asked: dict[str, float] = {}  # loop time of the last believed answer, by query
+        self._misses = 0
+        self._lost_at: float | None = None
+        self._woken = False
+
+    # One poll
+
+    async def poll(self) -> bool:
+        """Ask for the live values, then for whatever else is due; return True when the live values were believed.
+
+        Raises LinkError, NoAnswer or ProtocolError when the live values cannot be had.
+        """
+        believed = await self._sample([query for query in self._wanted() if query.pace == FAST])
+        if believed:
+            for query in self._wanted():
+                if query.pace != FAST and self._due(query):
+                    await self._extra(query)
+        return believed
+
+    def _wanted(self) -> list[Query]:
+        return [query for query in self.dialect.queries if query.name not in self.missing]
+
+    def _due(self, query: Query) -> bool:
+        if query.pace == SETTINGS:
+            return False
+        asked = self._asked.get(query.name)
+        if query.pace == ONCE:
+            return asked is None
+        return asked is None or asyncio.get_running_loop().time() - asked >= SLOW_EVERY
+
+    async def _extra(self, query: Query) -> None:
+        """Ask for a record that others can do without: a failure costs only this record."""
+        try:
+            await self._sample([query])
+        except (NoAnswer, Refused, ProtocolError):
+            # Counted by the session; asked again when it is due, unless it turned out to be missing.
+            if query.pace == SLOW:
+                self._asked[query.name] = asyncio.get_running_loop().time()
+
+    async def read_settings(self) -> list[str]:
+        """Ask once for all settings; return what could not be read, in words."""
+        problems = []
+        before, after = self.dialect.around or ((), ())
+        try:
+            await self.session.around(before)
+            for query in self._wanted():
+                if query.pace == SETTINGS:
+                    try:
+                        await self._sample([query])
+                    except (NoAnswer, Refused, ProtocolError) as error:
+                        problems.append(f"{query.name}: {error}")
+        finally:
+            await self.session.around(after)
+        return problems
+
+    async def _sample(self, queries: Sequence[Query]) -> bool:
+        sample = await self._ask(queries)
+        for number in range(QUESTIONS):
+            verdict = self.gate.judge(derive(sample))
+            if not verdict:
+                self.store.accept(self.pack, derive(sample))
+                now = asyncio.get_running_loop().time()
+                for query in queries:
+                    self._asked[query.name] = now
+                return True
+            if number == QUESTIONS - 1:
+                break
+            # A lie of the line is gone when asked again; what is true is said twice.
+            again = self._of(verdict, queries)
+            sample = {**sample, **await self._ask(again)}
+        cause = verdict.partition(":")[0]
+        self.pack.counts["rejected"] += 1
+        self.pack.counts[f"rejected_{cause}"] += 1
+        self.store.fail(self.pack, ERROR, _reason(verdict))
+        return False
+
+    def _of(self, verdict: str, queries: Sequence[Query]) -> Sequence[Query]:
+        """Return the queries that a doubt is about."""
+        cause, _, names = verdict.partition(":")
+        if cause != "doubt":
+            return queries
+        doubtful = {self._origin[name].name for name in names.split(",") if name in self._origin}
+        return [query for query in queries if query.name in doubtful] or queries
+
+    async def _ask(self, queries: Sequence[Query]) -> Readings:
+        sample: Readings = {}
+        for query in queries:
+            try:
+                values = await self.session.ask(
+                    self.dialect, query, self.address, {**self.raw, **sample}, self._tries(), self._patience(query)
+                )
+            except (Refused, NoAnswer) as error:
+                # A pack that says no, or is silent only here, does not have this record.
+                if (isinstance(error, Refused) and query.name != self.dialect.probe) or (query.optional and sample):
+                    self.missing.add(query.name)
+                    continue
+                raise
+            if self.invert_current and "current" in values:
+                values["current"] = -values["current"]
+            for name in values:
+                self._origin[name] = query
+            sample.update(values)
+        self.raw.update(sample)
+        return sample
+
+    def _tries(self) -> int:
+        return 1 if self._misses else 3
+
+    def _patience(self, query: Query) -> float:
+        """A pack that is silent must not make its neighbours late."""
+        return max(0.25, query.timeout / 2) if self._misses else query.timeout
+
+    # Listening
+
+    def hear(self, values: Readings) -> bool:
+        """Take readings that went by on the line; return True when they were believed."""
+        self.raw.update(values)
+        sample = derive(values)
+        verdict = self.gate.judge(sample)
+        if verdict:
+            if not verdict.startswith("doubt"):
+                self.pack.counts["rejected"] += 1
+                self.pack.counts[f"rejected_{verdict.partition(':')[0]}"] += 1
+            return False
+        self.store.accept(self.pack, sample)
+        return True
+
+    # All day
+
+    async def run(self) -> None:
+        """Poll for ever: at the pack's pace while it answers, after growing pauses while it does not."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            if await self.step():
+                due = max(loop.time(), due + self.pack.every)
+            else:
+                due = loop.time() + self.pause()
+            await asyncio.sleep(due - loop.time())
+
+    def pause(self) -> float:
+        """Return the seconds until the next try on a pack that did not answer."""
+        if not self._misses:
+            return min(0.5, self.pack.every)
+        return max(min(0.2, self.pack.every), PAUSES[min(self._misses, len(PAUSES) - 1)])
+
+    async def step(self) -> bool:
+        """Poll once and note how it went; return True when something was believed."""
+        try:
+            believed = await self.poll()
+        except LinkError as error:
+            self._miss(LOST, str(error))
+            return False
+        except (NoAnswer, ProtocolError) as error:
+            silent = isinstance(error, NoAnswer) and error.kind in ("silent", "echo")
+            self._miss(ASLEEP if silent else ERROR, str(error))
+            if silent and self.dialect.wake and not self._woken:
+                self._woken = True
+                await self.session.send(self.dialect.wake)
+            return False
+        if believed:
+            self._back()
+        return believed
+
+    def _miss(self, trouble: str, reason: str) -> None:
+        self._misses += 1
+        self.store.fail(self.pack, trouble, reason)
+        # What it says after a pause may be the zeros of a board that just woke up.
+        self.gate.forget()
+        if self._misses == 2:
+            self._lost_at = self.store.clock()
+            log.warning("pack %s is %s: %s", self.pack.name, trouble, reason)
+
+    def _back(self) -> None:
+        if self._lost_at is not None:
+            log.warning("pack %s is back after %.0f s", self.pack.name, self.store.clock() - self._lost_at)
+        self._misses, self._lost_at, self._woken = 0, None, False
+
+
+def _reason(verdict: str) -> str:
+    cause, _, names = verdict.partition(":")
+    texts = {
+        "zero": "the pack answers nothing but zeros, as a board does that just woke up; nothing of it is shown",
+        "cells_sum": "the cells do not add up to the pack voltage: wrong protocol variant or damaged data",
+        "range": f"impossible value of {names}",
+        "doubt": f"{names} changed and a second question did not confirm it",
+    }
+    return texts.get(cause, verdict)
+
+
+class Line:
+    """All packs of one link: asked in turn, or only listened to while another master owns the line."""
+
+    def __init__(self, session: Session, pollers: Sequence[Poller]) -> None:
+        self.session = session
+        self.pollers = list(pollers)
+        self.passive = False
+        self.found: Callable[[int], Poller | None] = lambda address: None  # a pack that was heard and is not known
+
+    async def run(self) -> None:
+        """Serve the line for ever."""
+        listening = [poller.dialect for poller in self.pollers if poller.dialect.listens]
+        while True:
+            if listening and (self.passive or await self.foreign_master(listening[0])):
+                self.passive = True
+                await self.listen(listening[0])
+                self.passive = False
+            tasks = [asyncio.create_task(poller.run()) for poller in self.pollers]
+            watch = asyncio.create_task(self._until_foreign())
+            try:
+                done, _ = await asyncio.wait([*tasks, watch], return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                for task in [*tasks, watch]:
+                    task.cancel()
+                await asyncio.gather(*tasks, watch, return_exceptions=True)
+            self.passive = bool(listening)
+
+    async def _until_foreign(self) -> None:
+        while self.session.foreign is None:
+            await asyncio.sleep(0.05)
+
+    async def foreign_master(self, dialect: Dialect, seconds: float = LISTEN) -> bool:
+        """Return True when another master's traffic is heard."""
+        try:
+            return await foreign_master(self.session, dialect, seconds)
+        except LinkError:
+            return False
+
+    async def listen(self, dialect: Dialect, seconds: float = 0.0, enough: Callable[[], bool] = lambda: False) -> None:
+        """Hear the line until the other master has been gone for a while, or for that many seconds. Never sends.
+
+        enough: asked after each record; True ends the listening.
+        """
+        loop = asyncio.get_running_loop()
+        listener = dialect.listener()
+        known = {poller.address: poller for poller in self.pollers}
+        stop = loop.time() + seconds if seconds else None
+
+        def take(frame: Frame) -> bool:
+            for address, values in listener.take(frame):
+                poller = known.get(address) or self.found(address)
+                if poller is not None:
+                    known[address] = poller
+                    poller.hear(values)
+            return enough() or (stop is not None and loop.time() >= stop)
+
+        while True:
+            left = QUIET_AGAIN if stop is None else stop - loop.time()
+            if left <= 0:
+                return
+            try:
+                heard = await self.session.listen(dialect, left, take)
+            except LinkError as error:
+                for poller in known.values():
+                    poller.store.fail(poller.pack, LOST, str(error))
+                await asyncio.sleep(1.0)
+                continue
+            if enough():
+                return
+            if not heard and stop is None:
+                self.session.foreign = None
+                return
+
+
+async def foreign_master(session: Session, dialect: Dialect, seconds: float = LISTEN) -> bool:
+    """Return True when another master's requests or a record nobody asked for are heard on the line."""
+    heard = []
+
+    def take(frame: Frame) -> bool:
+        heard.append(frame)
+        return True
+
+    await session.listen(dialect, seconds, take)
+    if heard:
+        session.foreign = asyncio.get_running_loop().time()
+    return bool(heard)

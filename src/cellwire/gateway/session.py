@@ -1,0 +1,208 @@
+"""One question at a time on one link: sends, waits for the answer's bytes, and counts what goes wrong by cause.
+
+Work is driven by bytes: an answer ends as soon as its last byte is there. Several packs on one line share one
+session, which serves their questions in the order of asking.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from ..codec.dialect import PUSH, REQUEST, Dialect, Frame, Query
+from ..codec.errors import ProtocolError, Refused
+from ..links.link import Link, LinkError
+from .errors import NoAnswer
+
+Readings = dict[str, Any]
+
+# A line that only makes noise must not hold a question for ever: after this many time-outs' worth it is given up.
+PATIENCE = 4
+# A pack that sends by itself is taken for silent after this many seconds, and asked again.
+STREAM_STALLS = 3.0
+
+
+class Session:
+    """The owner of one link.
+
+    counts   answers by cause: ok, silent, echo, noise, damaged, incomplete, refused, stray (bytes nobody asked for)
+    unasked  called with every frame that a pack sent by itself or that another master asked, (dialect, frame)
+    foreign  loop time at which another master was last heard, None when never
+    """
+
+    def __init__(self, link: Link, unasked: Callable[[Dialect, Frame], None] | None = None) -> None:
+        self.link = link
+        self.counts: Counter[str] = Counter()
+        self.unasked = unasked
+        self.foreign: float | None = None
+        self._turn = asyncio.Lock()
+        self._open = False
+        self._heard = 0.0  # loop time of the last byte, for the gap before a request
+        self._streaming: dict[str, float] = {}
+
+    async def open(self) -> None:
+        """Open the link when it is not; raise LinkError with what to do."""
+        if not self._open:
+            await self.link.open()
+            self._open = True
+            self._streaming.clear()
+
+    async def close(self) -> None:
+        """Give the link back to other programs."""
+        if self._open:
+            self._open = False
+            await self.link.close()
+
+    async def release(self) -> None:
+        """Close the link when no question is under way: another program may use it until the next one."""
+        async with self._turn:
+            await self.close()
+
+    async def set_baud(self, baud: int) -> None:
+        """Set the line speed where the link has one."""
+        async with self._turn:
+            await self.open()
+            if self.link.baud != baud:
+                await self.link.set_baud(baud)
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes to which no answer belongs: a wake-up, an entry into a mode."""
+        async with self._turn:
+            await self.open()
+            await self.link.send(data)
+
+    async def ask(
+        self, dialect: Dialect, query: Query, address: int, known: Readings, tries: int = 1, timeout: float = 0.0
+    ) -> Readings:
+        """Return the readings of one answer.
+
+        timeout: seconds of silence that end the wait, instead of the query's own.
+        Raises NoAnswer, Refused, ProtocolError or LinkError. A second try comes at once, further ones after pauses
+        that grow from 0.1 s.
+        """
+        for number in range(tries):
+            try:
+                async with self._turn:
+                    return await self._ask(dialect, query, address, known, timeout or query.timeout)
+            except (NoAnswer, Refused) as error:
+                self.counts[error.kind if isinstance(error, NoAnswer) else "refused"] += 1
+                if number == tries - 1 or isinstance(error, Refused):
+                    raise
+            except LinkError:
+                await self.close()
+                raise
+            if number:
+                await asyncio.sleep(0.1 * 2 ** (number - 1))
+        raise AssertionError("tries must be at least 1")
+
+    async def _ask(self, dialect: Dialect, query: Query, address: int, known: Readings, timeout: float) -> Readings:
+        loop = asyncio.get_running_loop()
+        await self.open()
+        receiver = dialect.receiver()
+        request = b""
+        frames: list[Frame] = []
+        began = loop.time()
+        if not (query.pushed and began - self._streaming.get(dialect.name, -STREAM_STALLS) < STREAM_STALLS):
+            if dialect.gap and began - self._heard < dialect.gap:
+                await asyncio.sleep(self._heard + dialect.gap - began)
+            stray = self.link.pending()
+            if stray:
+                self.counts["stray"] += len(stray)
+                self._listen(dialect, receiver, stray)
+                receiver = dialect.receiver()
+            request = dialect.request(query, address)
+            await self.link.send(request)
+        seen, echo = 0, False
+        front = b""  # what may still turn out to be the echo of the request
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                while True:
+                    data = await self.link.receive(max(1, query.size - seen))
+                    self._heard = now = loop.time()
+                    if now - began > PATIENCE * timeout + 1.0:
+                        raise TimeoutError
+                    limit.reschedule(now + timeout)
+                    if not seen and not echo and request:
+                        front += data
+                        if front.startswith(request):
+                            echo, data = True, front[len(request) :]
+                        elif request.startswith(front):
+                            continue
+                        else:
+                            data = front
+                        front = b""
+                    seen += len(data)
+                    new = receiver.feed(data)
+                    if not new:
+                        continue
+                    frames += new
+                    if not echo:
+                        self._tell(dialect, new)
+                    values = dialect.collect(query, address, frames, known, False)
+                    if values is not None:
+                        self.counts["ok"] += 1
+                        self.counts["echoed"] += echo
+                        self.counts["dropped"] += receiver.dropped
+                        if query.pushed:
+                            self._streaming[dialect.name] = loop.time()
+                        return values
+        except TimeoutError:
+            pass
+        self.counts["dropped"] += receiver.dropped
+        values = dialect.collect(query, address, frames, known, True)
+        if values is not None:
+            self.counts["partial"] += 1
+            return values
+        self._streaming.pop(dialect.name, None)
+        seen += len(front)
+        dropped = receiver.dropped + receiver.waiting() + len(front) if not frames else receiver.dropped
+        raise NoAnswer(f"{dialect.title}, {query.name}", seen, dropped, receiver.damaged, echo)
+
+    def _tell(self, dialect: Dialect, frames: list[Frame]) -> None:
+        for frame in frames:
+            if frame[0] == REQUEST:
+                self.foreign = asyncio.get_running_loop().time()
+            if self.unasked and frame[0] in (PUSH, REQUEST):
+                self.unasked(dialect, frame)
+
+    def _listen(self, dialect: Dialect, receiver: Any, data: bytes) -> None:
+        self._tell(dialect, receiver.feed(data))
+
+    async def listen(self, dialect: Dialect, seconds: float, take: Callable[[Frame], bool]) -> bytes:
+        """Hear what goes by without sending anything, and return the first bytes of it.
+
+        take(frame) is called with every frame; True ends the listening.
+        """
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            await self.open()
+            receiver = dialect.receiver()
+            heard = b""
+            try:
+                async with asyncio.timeout(seconds):
+                    while True:
+                        data = await self.link.receive()
+                        self._heard = loop.time()
+                        heard = (heard + data)[:4096]
+                        if any([take(frame) for frame in receiver.feed(data)]):
+                            return heard
+            except TimeoutError:
+                return heard
+            except LinkError:
+                await self.close()
+                raise
+
+    async def around(self, requests: tuple[bytes, ...], wait: float = 0.3) -> None:
+        """Send requests that only want a yes (factory mode in and out), each followed by its answer or a pause."""
+        for request in requests:
+            async with self._turn:
+                await self.open()
+                await self.link.send(request)
+                try:
+                    async with asyncio.timeout(wait):
+                        await self.link.receive(7)
+                except TimeoutError:
+                    continue
+
+
+__all__ = ["NoAnswer", "ProtocolError", "Refused", "Session"]
