@@ -1,0 +1,164 @@
+"""The command line: what can be asked, and the exit codes.
+
+Exit codes: 0 done, 2 usage or configuration, 3 no answer, 4 port or adapter problem, 5 refused or not allowed,
+6 not confirmed.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+
+DONE, USAGE, NO_ANSWER, PORT, NOT_ALLOWED, NOT_CONFIRMED = 0, 2, 3, 4, 5, 6
+
+LINK_HELP = "/dev/ttyUSB0, tcp:host:port, rfc2217://host:port or replay:file.jsonl"
+
+
+class Failure(Exception):
+    """A command that cannot go on: the exit code, and a sentence that says what to do next."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str, example: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="machine-readable output on standard output, nothing else")
+    return parser
+
+
+def _pack_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("link", metavar="LINK", help=LINK_HELP)
+    parser.add_argument("--family", help="a family or dialect (see `cellwire families`); found out when left out")
+    parser.add_argument("--address", type=_address, nargs="+", default=[], metavar="N", help="board numbers")
+    parser.add_argument("--invert-current", action="store_true", help="turn the sign of the current round")
+    parser.add_argument("--timeout", type=_positive, default=8.0, metavar="S", help="seconds for a first answer (8)")
+
+
+def _address(text: str) -> int:
+    number = int(text, 0)
+    if not 0 <= number <= 255:
+        raise argparse.ArgumentTypeError(f"{text} is not a board number (0 to 255)")
+    return number
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1e7:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
+    return number
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a count of at least 1")
+    return number
+
+
+def _fault(text: str) -> tuple[str, float]:
+    name, _, rate = text.partition("=")
+    try:
+        value = float(rate or 1)
+    except ValueError:
+        value = -1.0
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: write NAME=RATE with a rate of 0 to 1, or a count for asleep")
+    return name, value
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    top = argparse.ArgumentParser(
+        prog="cellwire", description="Reads battery packs behind a JK, JBD or Daly battery management system."
+    )
+    top.add_argument("--version", action="version", version=f"cellwire {__version__}")
+    top.add_argument("-v", "--verbose", action="store_true", help="log every byte to standard error")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+
+    command = _command(commands, "demo", "three simulated packs, live", "cellwire demo")
+    command.add_argument("--seconds", type=_positive, default=0.0, metavar="S", help="stop after that time")
+    command.add_argument("--seed", type=int, default=1, help="another seed, other packs")
+
+    command = _command(commands, "scan", "list serial ports and what answers there", "cellwire scan /dev/ttyUSB0")
+    command.add_argument("ports", nargs="*", metavar="LINK", help="only these; all serial ports when left out")
+    command.add_argument("--family", help="look for this family or dialect only")
+
+    command = _command(commands, "read", "one snapshot of each pack on a link", "cellwire read /dev/ttyUSB0")
+    _pack_arguments(command)
+    command.add_argument(
+        "--settings", action="store_true", help="the settings too (JBD: enters factory mode, and leaves without saving)"
+    )
+
+    command = _command(commands, "watch", "a snapshot every few seconds", "cellwire watch /dev/ttyUSB0 --every 5")
+    _pack_arguments(command)
+    command.add_argument("--every", type=_positive, default=2.0, metavar="S", help="seconds between snapshots (2)")
+    command.add_argument("--count", type=_count, default=0, metavar="N", help="stop after N snapshots")
+    command.add_argument("--release", action="store_true", help="give the link back to other programs between reads")
+
+    command = _command(commands, "decode", "decode frames from hex", "cellwire decode jbd dd03001d...77 < paste.log")
+    command.add_argument("family", metavar="FAMILY", help="jk, jbd, daly or one dialect")
+    command.add_argument("hex", nargs="*", metavar="HEX", help="frames; read from standard input when left out")
+
+    command = _command(
+        commands, "record", "write the raw bytes of a link to a file", "cellwire record /dev/ttyUSB0 -o a.jsonl"
+    )
+    _pack_arguments(command)
+    command.add_argument("-o", "--output", required=True, metavar="FILE", help="the capture to write; must not exist")
+    command.add_argument("--seconds", type=_positive, default=0.0, metavar="S", help="go on for that time")
+    command.add_argument("--listen", action="store_true", help="send nothing, only record what goes by")
+
+    command = _command(commands, "sim", "a simulated pack to try things on", "cellwire sim daly --pty /tmp/pack")
+    command.add_argument("family", metavar="FAMILY", nargs="?", help="family or dialect; not needed with --from")
+    command.add_argument("--pty", metavar="PATH", help="serve on a pseudo serial port with this name")
+    command.add_argument("--tcp", type=int, metavar="PORT", help="serve on this loopback TCP port, 0: any")
+    command.add_argument("--cells", type=_count, default=16, metavar="N", help="cells in series (16)")
+    command.add_argument("--address", type=_address, nargs="+", default=[], metavar="N", help="one pack for each")
+    command.add_argument("--baud", type=_count, default=0, metavar="N", help="line speed to imitate")
+    command.add_argument("--think", type=_positive, default=20.0, metavar="MS", help="thinking time (20)")
+    command.add_argument("--fault", type=_fault, nargs="+", default=[], metavar="NAME=RATE", help="misbehave, see docs")
+    command.add_argument("--seed", type=int, default=0, help="repeat the same faults and values")
+    command.add_argument("--from", dest="capture", metavar="FILE", help="answer from a capture")
+
+    _command(commands, "families", "what is supported, and how far it is proven", "cellwire families")
+    _command(commands, "catalogue", "the vocabulary: all readings with unit and meaning", "cellwire catalogue --json")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    top = parser()
+    options = top.parse_args(arguments)
+    if options.command is None:
+        top.print_help()
+        return USAGE
+    try:
+        command = importlib.import_module(f"cellwire.commands.{options.command}")
+        code: int = command.run(options)
+        sys.stdout.flush()
+        return code
+    except Failure as failure:
+        print(f"cellwire: {failure}", file=sys.stderr)
+        return failure.code
+    except KeyboardInterrupt:
+        return DONE
+    except BrokenPipeError:
+        # The reader of our output left (head, less): not an error, and nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Publish what the store holds; none of them knows a family."""
