@@ -132,8 +132,14 @@ class _Maker:
     def masks(self) -> None:
         for reading, at, form, first in self.record.masks:
             condition, raw = self.number(at, form)
-            before = f"values.get({reading!r}, []) + " if reading in self.made else ""
-            self.give(reading, condition or ("True" if before else ""), f"{before}bits_of({raw}, {first})")
+            if reading in self.made:
+                filled = f"(raw := {raw})"
+                bits = f"values.get({reading!r}, []) + bits_of(raw, {first})"
+                self.give(reading, f"{condition} and {filled}" if condition else filled, bits)
+                if condition:
+                    self.lines.append(f"if {condition}: values.setdefault({reading!r}, [])")
+            else:
+                self.give(reading, condition, f"bits_of(raw, {first}) if (raw := {raw}) else []")
 
     def alarms(self) -> None:
         for reading, at, form, bits in self.record.alarms:
@@ -178,7 +184,7 @@ class _Maker:
                 f"        found = [{value} for raw in {unpack}[count](data, {at})] if count else []",
             ]
             if absent:
-                self.lines.append("        if not count or any(element is not None for element in found):")
+                self.lines.append("        if not count or found.count(None) < count:")
                 self.lines.append(f"            values[{reading!r}] = found")
             else:
                 self.lines.append(f"        values[{reading!r}] = found")

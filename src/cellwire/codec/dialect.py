@@ -106,7 +106,8 @@ class Dialect:
                Raises Refused when the device said no, ProtocolError when a frame cannot be what it claims.
     read       read(frame, known) -> readings of this one frame, {} when it has none: for logs and for listening
     known      readings of the same pack so far (counts, variant)
-    gap        seconds of silence that the pack wants before each request
+    gap        seconds of silence that the pack needs before each request
+    calm       the same after an answer was missing or damaged: what cautious clients use all the time
     sum_tolerance  (volts, share): how far the sum of the cells may lie from the pack voltage
     around     (requests before, requests after) the SETTINGS queries, or None: JBD's factory mode
     listens    True when another master may own the line: listen first, and never ask when one is there
@@ -130,6 +131,7 @@ class Dialect:
         bauds: tuple[int, ...] = (9600,),
         addresses: tuple[int, ...] = (0,),
         gap: float = 0.0,
+        calm: float = 0.0,
         sum_tolerance: tuple[float, float] = (0.05, 0.005),
         around: "tuple[tuple[bytes, ...], tuple[bytes, ...]] | None" = None,
         listens: bool = False,
@@ -149,6 +151,7 @@ class Dialect:
         self.bauds = bauds
         self.addresses = addresses
         self.gap = gap
+        self.calm = calm
         self.sum_tolerance = sum_tolerance
         self.around = around
         self.listens = listens

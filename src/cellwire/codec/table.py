@@ -236,17 +236,6 @@ def interpret(record: Record, data: bytes, values: "Readings", known: "Readings"
     return values
 
 
-def _rest(record: Record, data: bytes, values: "Readings", known: "Readings") -> "Readings":
-    if record.then is not None:
-        following, base, reading, width = record.then
-        start = base + values.get(reading, 0) * width
-        if len(data) >= start + following.size:
-            values.update(decode(following, data[start:], values))
-    if record.finish is not None:
-        record.finish(values, data)
-    return values
-
-
 def _compile(record: Record) -> "Callable[[bytes, Readings], Readings]":
     """Return a function that decodes the record: a made one on CPython, the interpreter of rows elsewhere."""
     if sys.implementation.name == "cpython":
@@ -261,8 +250,27 @@ def _compile(record: Record) -> "Callable[[bytes, Readings], Readings]":
     if record.then is None and record.finish is None:
         return rows
 
+    finish = record.finish
+    following_row = record.then
+    if following_row is None:
+        assert finish is not None
+
+        def finished(data: bytes, known: "Readings") -> "Readings":
+            values = rows(data, known)
+            finish(values, data)
+            return values
+
+        return finished
+
     def whole(data: bytes, known: "Readings") -> "Readings":
-        return _rest(record, data, rows(data, known), known)
+        values = rows(data, known)
+        following, start, reading, width = following_row
+        start += values.get(reading, 0) * width
+        if len(data) >= start + following.size:
+            values.update(decode(following, data[start:], values))
+        if finish is not None:
+            finish(values, data)
+        return values
 
     return whole
 

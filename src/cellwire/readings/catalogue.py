@@ -4,32 +4,34 @@ Positive current charges. Cells and sensors are numbered from 1 for people; list
 """
 
 # quantity            unit     decimals  low        high      jump   jump as a share of the value
-# A value outside low..high cannot be true. A change of up to the larger of both jumps is believed at once, a larger
-# one when a second question confirms it; a jump of None stands for "any change wants confirmation".
+# A value outside low..high cannot be true. A believed value is off by no more than the larger of both jumps, whatever
+# the line does; gate.py tells how, and why half of it already wants confirmation. A jump of None stands for "any
+# change wants confirmation", and so it is for everything in the groups identity and settings.
 QUANTITIES = (
     ("cell_voltage", "V", 3, 0.0, 6.0, 0.030, 0.0),
     ("cell_difference", "V", 3, 0.0, 6.0, 0.060, 0.0),
     ("pack_voltage", "V", 2, 0.0, 1000.0, 0.3, 0.01),
-    ("current", "A", 2, -3000.0, 3000.0, 5.0, 0.10),
+    ("current", "A", 2, -2999.0, 2999.0, 5.0, 0.10),
     ("small_current", "A", 3, -30.0, 30.0, 0.5, 0.10),
-    ("power", "W", 1, -300000.0, 300000.0, 250.0, 0.10),
+    ("power", "W", 1, -300000.0, 300000.0, 500.0, 0.12),
     ("percent", "%", 1, 0.0, 100.0, 2.0, 0.0),
+    ("duty", "", 0, 0, 65535, 50, 0.0),
     ("capacity", "Ah", 2, 0.0, 50000.0, 1.0, 0.02),
     ("charge", "Ah", 1, 0.0, 4294967295.0, 2.0, 0.0),
-    ("energy", "Wh", 0, 0.0, 4294967295.0, 1000.0, 0.0),
+    ("energy", "Wh", 0, 0.0, 4294967295.0, 100.0, 0.02),
     ("temperature", "degC", 1, -60.0, 200.0, 3.0, 0.0),
     ("temperature_difference", "K", 1, 0.0, 260.0, 6.0, 0.0),
     ("resistance", "ohm", 3, 0.0, 100.0, 0.010, 0.0),
-    ("countdown", "s", 0, 0, 4294967295, 120, 0.0),
-    ("uptime", "s", 0, 0, 4294967295, 3600, 0.0),
+    ("countdown", "s", 0, 0, 4294967295, 600, 0.25),
+    ("uptime", "s", 0, 0, 4294967295, 600, 0.0),
     ("time", "s", 0, 0, 4294967295, None, 0.0),
     ("short_time", "s", 6, 0, 4294967295, None, 0.0),
-    ("clock", "s", 0, 0, 4294967295, 3600, 0.0),
-    ("count", "", 0, 0, 4294967295, 1, 0.0),
+    ("clock", "s", 0, 0, 4294967295, 600, 0.0),
+    ("count", "", 0, 0, 4294967295, None, 0.0),
     ("number", "", 3, -4294967295.0, 4294967295.0, None, 0.0),
     ("tick", "", 0, 0, 4294967295, 4294967295, 0.0),
     ("bits", "", 0, 0, 18446744073709551615, None, 0.0),
-    ("extreme_cell", "", 0, 0, 300, 300, 0.0),
+    ("extreme_cell", "", 0, 0, 300, None, 0.0),
     ("flag", "", 0, 0, 1, None, 0.0),
     ("text", "", 0, 0, 0, None, 0.0),
     ("names", "", 0, 0, 0, None, 0.0),
@@ -138,13 +140,13 @@ LIVE = (
     ("balancing_cells", "names", LIST, "switches", "numbers of the cells that are being balanced"),
     ("balance_current", "small_current", MEASUREMENT, "switches", "current of the balancer"),
     ("balance_state", "text", STATE, "switches", "off, charging or discharging a cell"),
-    ("balance_duty_charge", "percent", MEASUREMENT, "switches", "duty of the balancer while charging a cell"),
+    ("balance_duty_charge", "duty", MEASUREMENT, "switches", "duty of the balancer while charging a cell, as sent"),
     (
         "balance_duty_discharge",
-        "percent",
+        "duty",
         MEASUREMENT,
         "switches",
-        "duty of the balancer while discharging a cell",
+        "duty of the balancer while discharging a cell, as sent",
     ),
     ("heating", "flag", STATE, "switches", "the heater is on"),
     ("heating_current", "small_current", MEASUREMENT, "switches", "current of the heater"),
@@ -459,7 +461,120 @@ ALARMS = (
 )
 
 # Readings that only the jk family has: settings and diagnostics by its own tools.
-JK = ()
+JK = (
+    ("user_alarm_bits", "bits", STATE, "alarms", "first alarm word of the owner's triggers, as sent"),
+    ("user_alarm_bits_2", "bits", STATE, "alarms", "second alarm word of the owner's triggers, as sent"),
+    (
+        "charge_short_circuit_release_timer",
+        "countdown",
+        MEASUREMENT,
+        "alarms",
+        "time left of the protection against a short circuit on the charge side",
+    ),
+    (
+        "discharge_current_correction",
+        "number",
+        MEASUREMENT,
+        "link",
+        "correction factor of the discharge current, as sent",
+    ),
+    ("charge_sensor_voltage", "number", MEASUREMENT, "link", "voltage at the charge current sensor, in volt"),
+    (
+        "discharge_sensor_voltage",
+        "number",
+        MEASUREMENT,
+        "link",
+        "voltage at the discharge current sensor, in volt",
+    ),
+    ("voltage_correction", "number", MEASUREMENT, "link", "correction factor of the pack voltage"),
+    (
+        "voltage_reference",
+        "number",
+        MEASUREMENT,
+        "settings",
+        "reference voltage of the measurement, as calibrated",
+    ),
+    ("stored_data_bits", "bits", STATE, "settings", "data fields that are stored, as raw bits"),
+    ("stored_data_period", "time", MEASUREMENT, "settings", "time between stored data"),
+    ("sensors_disabled", "flag", STATE, "settings", "the temperature sensors are not looked at"),
+    ("gps_heartbeat", "flag", STATE, "settings", "the GPS module must be heard"),
+    ("port_rs485", "flag", STATE, "settings", "the shared port is RS485, not CAN"),
+    ("display_always_on", "flag", STATE, "settings", "the display stays on"),
+    ("special_charger", "flag", STATE, "settings", "only the maker's charger may charge"),
+    ("smart_sleep", "flag", STATE, "settings", "the BMS may sleep when idle"),
+    (
+        "parallel_module_disabled",
+        "flag",
+        STATE,
+        "settings",
+        "the parallel current limiting module is not used",
+    ),
+    ("timed_stored_data", "flag", STATE, "settings", "data are stored by the clock"),
+    ("float_charge", "flag", STATE, "settings", "float charge follows absorption"),
+    ("emergency_button", "flag", STATE, "settings", "the button may start the emergency mode"),
+    ("dry_contact_intermittent", "flag", STATE, "settings", "the dry contacts pulse on an alarm"),
+    (
+        "discharge_overcurrent_stage_2",
+        "flag",
+        STATE,
+        "settings",
+        "second stage of the discharge overcurrent protection",
+    ),
+    (
+        "discharge_overcurrent_stage_3",
+        "flag",
+        STATE,
+        "settings",
+        "third stage of the discharge overcurrent protection",
+    ),
+    ("gps_lock_charge", "flag", STATE, "settings", "charging is locked over GPS"),
+    ("gps_lock_discharge", "flag", STATE, "settings", "discharging is locked over GPS"),
+    ("dedicated_charger_switch", "flag", STATE, "settings", "only the dedicated charger may charge"),
+    ("current_calibration", "current", MEASUREMENT, "settings", "current that the calibration was made with"),
+    ("current_calibrating", "flag", STATE, "settings", "the current is being calibrated"),
+    ("uart1_protocols", "bits", STATE, "settings", "protocols that UART1 can have, bit 0 is number 0"),
+    ("uart2_protocols", "bits", STATE, "settings", "protocols that UART2 can have, bit 0 is number 0"),
+    ("can_protocols", "bits", STATE, "settings", "protocols that CAN can have, bit 0 is number 0"),
+    ("uart_library_version", "number", STATE, "settings", "version of the UART protocols"),
+    ("can_library_version", "number", STATE, "settings", "version of the CAN protocols"),
+    ("buzzer_trigger", "number", STATE, "settings", "number of what sets the buzzer off"),
+    ("buzzer_trigger_value", "number", MEASUREMENT, "settings", "value that sets the buzzer off, as sent"),
+    ("buzzer_release_value", "number", MEASUREMENT, "settings", "value that ends the buzzer, as sent"),
+    ("dry_contact_1_trigger", "number", STATE, "settings", "number of what closes dry contact 1"),
+    (
+        "dry_contact_1_trigger_value",
+        "number",
+        MEASUREMENT,
+        "settings",
+        "value that closes dry contact 1, as sent",
+    ),
+    (
+        "dry_contact_1_release_value",
+        "number",
+        MEASUREMENT,
+        "settings",
+        "value that opens dry contact 1, as sent",
+    ),
+    ("dry_contact_2_trigger", "number", STATE, "settings", "number of what closes dry contact 2"),
+    (
+        "dry_contact_2_trigger_value",
+        "number",
+        MEASUREMENT,
+        "settings",
+        "value that closes dry contact 2, as sent",
+    ),
+    (
+        "dry_contact_2_release_value",
+        "number",
+        MEASUREMENT,
+        "settings",
+        "value that opens dry contact 2, as sent",
+    ),
+    ("charge_voltage_time", "time", MEASUREMENT, "settings", "time at the voltage requested for bulk charge"),
+    ("float_voltage_time", "time", MEASUREMENT, "settings", "time at the voltage requested for float charge"),
+    ("emergency_duration", "time", MEASUREMENT, "settings", "time that the emergency mode lasts"),
+    ("rebulk_soc", "percent", MEASUREMENT, "settings", "state of charge at which bulk charge begins again"),
+)
 
 # Readings that only the jbd family has: settings and diagnostics by its own tools.
 JBD = (
@@ -527,7 +642,31 @@ JBD = (
 )
 
 # Readings that only the daly family has: settings and diagnostics by its own tools.
-DALY = ()
+DALY = (
+    (
+        "acquisition_voltage",
+        "pack_voltage",
+        MEASUREMENT,
+        "pack",
+        "second measurement of the pack voltage, on the few boards that have it",
+    ),
+    ("balance_mode", "number", STATE, "switches", "number of the balancer's state, as sent"),
+    ("alarm_bits_2", "bits", STATE, "alarms", "second alarm word of the BMS, as sent"),
+    ("fault_bits_2", "bits", STATE, "alarms", "second fault word of the BMS, as sent"),
+    ("hardware_date", "text", TEXT, "identity", "date code of the hardware"),
+    ("acquisition_boards", "number", STATE, "settings", "boards that measure cells"),
+    ("board_cells", "number", LIST, "settings", "cells on each measuring board"),
+    ("board_sensors", "number", LIST, "settings", "temperature sensors on each measuring board"),
+    (
+        "temperature_limits_raw",
+        "number",
+        LIST,
+        "settings",
+        "temperature limits as sent, their order is not proven",
+    ),
+    ("soc_limits_raw", "number", LIST, "settings", "limits of the state of charge as sent, not proven"),
+    ("settings_raw", "number", LIST, "settings", "registers whose meaning is not known, as sent"),
+)
 
 CATALOGUE = LIVE + IDENTITY + _limits() + SETTINGS + JK + JBD + DALY
 
