@@ -1,0 +1,1 @@
+"""Simulated packs on a simulated line: for tests, demonstrations and support."""
