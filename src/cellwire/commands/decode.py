@@ -5,13 +5,16 @@ import json
 import re
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..cli import DONE, USAGE, Failure
-from ..codec.dialect import REFUSAL, REQUEST, Dialect, Frame
+from ..codec.dialect import REFUSAL, REQUEST, Dialect
 from ..codec.errors import ProtocolError
 from ..families import dialects
 from .packs import chosen
+
+if TYPE_CHECKING:
+    from ..codec.dialect import Frame
 
 # A run of hex bytes, joined or with blanks, colons, commas or dashes between them, with or without 0x.
 RUN = re.compile(r"(?<![0-9A-Za-z])(?:0x)?[0-9A-Fa-f]{2}(?:[\s:,.-]{0,2}(?:0x)?[0-9A-Fa-f]{2})+(?![0-9A-Za-z])")
@@ -68,19 +71,19 @@ def _log(lines: Iterable[str]) -> bytes:
     return data
 
 
-def _received(dialect: Dialect, data: bytes) -> tuple[Dialect, Any, list[Frame]]:
+def _received(dialect: Dialect, data: bytes) -> "tuple[Dialect, Any, list[Frame]]":
     receiver = dialect.receiver()
     return dialect, receiver, receiver.feed(data)
 
 
-def _worth(received: tuple[Dialect, Any, list[Frame]]) -> tuple[int, int, int]:
+def _worth(received: "tuple[Dialect, Any, list[Frame]]") -> tuple[int, int, int]:
     dialect, receiver, frames = received
     listener = dialect.listener()
     records = sum(bool(_document(dialect, frame, listener)) for frame in frames)
     return records, receiver.damaged, receiver.waiting() - receiver.dropped
 
 
-def _document(dialect: Dialect, frame: Frame, listener: Any) -> dict[str, Any]:
+def _document(dialect: Dialect, frame: "Frame", listener: Any) -> dict[str, Any]:
     kind, address, key, payload = frame
     document: dict[str, Any] = {"dialect": dialect.name, "kind": kind}
     if address is not None:
@@ -99,7 +102,7 @@ def _document(dialect: Dialect, frame: Frame, listener: Any) -> dict[str, Any]:
     return {**document, "readings": readings} if readings else {**document, "payload": payload.hex()}
 
 
-def _complaint(dialect: Dialect, receiver: Any, frames: list[Frame], data: bytes) -> str:
+def _complaint(dialect: Dialect, receiver: Any, frames: "list[Frame]", data: bytes) -> str:
     if receiver.damaged:
         return f"{receiver.damaged} {dialect.name} frame(s) with a wrong checksum: damaged on the way, or copied badly"
     if receiver.waiting():

@@ -45,13 +45,13 @@ async def _demo(options: argparse.Namespace) -> int:
 
     store = Store(time.time)
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for signalled in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signalled, stop.set)
     simulators, tasks, sessions = [], [], []
     with tempfile.TemporaryDirectory(prefix="cellwire-demo-") as folder:
         try:
             for number, (name, kind, cells) in enumerate(PACKS):
-                simulator = build(kind, cells, [], 0, 0.02, {}, options.seed + number, None)
+                simulator = build(kind, cells, think=0.02, seed=options.seed + number)
                 simulators.append(simulator)
                 session = Session(open_link(await simulator.pty(os.path.join(folder, name))))
                 sessions.append(session)

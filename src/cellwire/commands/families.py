@@ -22,6 +22,7 @@ def run(options: argparse.Namespace) -> int:
                 "addresses": len(dialect.addresses),
                 "records": [query.name for query in dialect.queries],
                 "proven": len(proven),
+                "rows": len(proven) + len(unproven),
                 "unproven": sorted(unproven),
             }
         )
@@ -30,5 +31,5 @@ def run(options: argparse.Namespace) -> int:
         return DONE
     print(f"{'dialect':<12}{'rows proven':>12}{'of':>5}  title")
     for row in rows:
-        print(f"{row['dialect']:<12}{row['proven']:>12}{row['proven'] + len(row['unproven']):>5}  {row['title']}")
+        print(f"{row['dialect']:<12}{row['proven']:>12}{row['rows']:>5}  {row['title']}")
     return DONE

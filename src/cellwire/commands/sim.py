@@ -21,12 +21,13 @@ def run(options: argparse.Namespace) -> int:
 async def _serve(options: argparse.Namespace) -> int:
     from ..sim.server import build
 
+    chosen(options.family)
     try:
         simulator = build(
-            chosen(options.family)[0].name if options.family else "",
+            options.family or "",
             options.cells,
             options.address,
-            options.baud,
+            options.baud or None,
             options.think / 1000,
             dict(options.fault),
             options.seed,

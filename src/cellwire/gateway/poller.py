@@ -3,9 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..codec.dialect import FAST, ONCE, SETTINGS, SLOW, Dialect, Frame, Query
+from ..codec.dialect import FAST, ONCE, SETTINGS, SLOW, Dialect, Query
 from ..codec.errors import ProtocolError, Refused
 from ..links.link import LinkError
 from ..readings.derive import derive
@@ -15,6 +15,9 @@ from .session import Session
 from .store import ASLEEP, ERROR, LOST, PackState, Store
 
 log = logging.getLogger("cellwire")
+
+if TYPE_CHECKING:
+    from ..codec.dialect import Frame
 
 Readings = dict[str, Any]
 
@@ -45,6 +48,7 @@ class Poller:
         self._origin: dict[str, Query] = {}
         self._asked: dict[str, float] = {}  # loop time of the last believed answer, by query
         self._misses = 0
+        self._silent = False  # the last failure was silence: the pack may be asleep, and wake up with zeros
         self._lost_at: float | None = None
         self._woken = False
 
@@ -69,18 +73,18 @@ class Poller:
         if query.pace == SETTINGS:
             return False
         asked = self._asked.get(query.name)
-        if query.pace == ONCE:
+        if asked is None or query.pace == ONCE:
             return asked is None
-        return asked is None or asyncio.get_running_loop().time() - asked >= SLOW_EVERY
+        return asyncio.get_running_loop().time() - asked >= SLOW_EVERY
 
     async def _extra(self, query: Query) -> None:
         """Ask for a record that others can do without: a failure costs only this record."""
         try:
-            await self._sample([query])
-        except (NoAnswer, Refused, ProtocolError):
-            # Counted by the session; asked again when it is due, unless it turned out to be missing.
-            if query.pace == SLOW:
-                self._asked[query.name] = asyncio.get_running_loop().time()
+            await self._sample([query], 1)
+        except (NoAnswer, Refused, ProtocolError) as error:
+            # Counted by the session. The pack answers other questions, so it may not have this record.
+            if query.optional and not (isinstance(error, NoAnswer) and error.damaged):
+                self.missing.add(query.name)
 
     async def read_settings(self) -> list[str]:
         """Ask once for all settings; return what could not be read, in words."""
@@ -98,8 +102,8 @@ class Poller:
             await self.session.around(after)
         return problems
 
-    async def _sample(self, queries: Sequence[Query]) -> bool:
-        sample = await self._ask(queries)
+    async def _sample(self, queries: Sequence[Query], tries: int = 3) -> bool:
+        sample = await self._ask(queries, tries)
         for number in range(QUESTIONS):
             verdict = self.gate.judge(derive(sample))
             if not verdict:
@@ -112,7 +116,7 @@ class Poller:
                 break
             # A lie of the line is gone when asked again; what is true is said twice.
             again = self._of(verdict, queries)
-            sample = {**sample, **await self._ask(again)}
+            sample = {**sample, **await self._ask(again, tries)}
         cause = verdict.partition(":")[0]
         self.pack.counts["rejected"] += 1
         self.pack.counts[f"rejected_{cause}"] += 1
@@ -127,12 +131,13 @@ class Poller:
         doubtful = {self._origin[name].name for name in names.split(",") if name in self._origin}
         return [query for query in queries if query.name in doubtful] or queries
 
-    async def _ask(self, queries: Sequence[Query]) -> Readings:
+    async def _ask(self, queries: Sequence[Query], tries: int) -> Readings:
         sample: Readings = {}
         for query in queries:
             try:
+                known = {**self.raw, **sample}
                 values = await self.session.ask(
-                    self.dialect, query, self.address, {**self.raw, **sample}, self._tries(), self._patience(query)
+                    self.dialect, query, self.address, known, 1 if self._silent else tries, self._patience(query)
                 )
             except (Refused, NoAnswer) as error:
                 # A pack that says no, or is silent only here, does not have this record.
@@ -148,12 +153,9 @@ class Poller:
         self.raw.update(sample)
         return sample
 
-    def _tries(self) -> int:
-        return 1 if self._misses else 3
-
     def _patience(self, query: Query) -> float:
         """A pack that is silent must not make its neighbours late."""
-        return max(0.25, query.timeout / 2) if self._misses else query.timeout
+        return max(0.25, query.timeout / 2) if self._silent else query.timeout
 
     # Listening
 
@@ -194,11 +196,11 @@ class Poller:
         try:
             believed = await self.poll()
         except LinkError as error:
-            self._miss(LOST, str(error))
+            self._miss(LOST, str(error), True)
             return False
         except (NoAnswer, ProtocolError) as error:
             silent = isinstance(error, NoAnswer) and error.kind in ("silent", "echo")
-            self._miss(ASLEEP if silent else ERROR, str(error))
+            self._miss(ASLEEP if silent else ERROR, str(error), silent)
             if silent and self.dialect.wake and not self._woken:
                 self._woken = True
                 await self.session.send(self.dialect.wake)
@@ -207,11 +209,15 @@ class Poller:
             self._back()
         return believed
 
-    def _miss(self, trouble: str, reason: str) -> None:
+    def _miss(self, trouble: str, reason: str, silent: bool) -> None:
         self._misses += 1
-        self.store.fail(self.pack, trouble, reason)
-        # What it says after a pause may be the zeros of a board that just woke up.
-        self.gate.forget()
+        self._silent = silent
+        # One lost answer is the line's; two are the pack's.
+        if self._misses > 1 or trouble == LOST or self.pack.time is None:
+            self.store.fail(self.pack, trouble, reason)
+        if silent:
+            # What it says after a pause may be the zeros of a board that just woke up.
+            self.gate.forget()
         if self._misses == 2:
             self._lost_at = self.store.clock()
             log.warning("pack %s is %s: %s", self.pack.name, trouble, reason)
@@ -219,7 +225,7 @@ class Poller:
     def _back(self) -> None:
         if self._lost_at is not None:
             log.warning("pack %s is back after %.0f s", self.pack.name, self.store.clock() - self._lost_at)
-        self._misses, self._lost_at, self._woken = 0, None, False
+        self._misses, self._lost_at, self._woken, self._silent = 0, None, False, False
 
 
 def _reason(verdict: str) -> str:
@@ -283,7 +289,7 @@ class Line:
         known = {poller.address: poller for poller in self.pollers}
         stop = loop.time() + seconds if seconds else None
 
-        def take(frame: Frame) -> bool:
+        def take(frame: "Frame") -> bool:
             for address, values in listener.take(frame):
                 poller = known.get(address) or self.found(address)
                 if poller is not None:
@@ -313,7 +319,7 @@ async def foreign_master(session: Session, dialect: Dialect, seconds: float = LI
     """Return True when another master's requests or a record nobody asked for are heard on the line."""
     heard = []
 
-    def take(frame: Frame) -> bool:
+    def take(frame: "Frame") -> bool:
         heard.append(frame)
         return True
 

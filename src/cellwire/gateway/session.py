@@ -7,17 +7,22 @@ session, which serves their questions in the order of asking.
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..codec.dialect import PUSH, REQUEST, Dialect, Frame, Query
+from ..codec.dialect import PUSH, REQUEST, Dialect, Query
 from ..codec.errors import ProtocolError, Refused
 from ..links.link import Link, LinkError
 from .errors import NoAnswer
+
+if TYPE_CHECKING:
+    from ..codec.dialect import Frame
 
 Readings = dict[str, Any]
 
 # A line that only makes noise must not hold a question for ever: after this many time-outs' worth it is given up.
 PATIENCE = 4
+# Seconds for which a line is asked with pauses after an answer was missing or damaged.
+CALM = 60.0
 # A pack that sends by itself is taken for silent after this many seconds, and asked again.
 STREAM_STALLS = 3.0
 
@@ -30,7 +35,7 @@ class Session:
     foreign  loop time at which another master was last heard, None when never
     """
 
-    def __init__(self, link: Link, unasked: Callable[[Dialect, Frame], None] | None = None) -> None:
+    def __init__(self, link: Link, unasked: "Callable[[Dialect, Frame], None] | None" = None) -> None:
         self.link = link
         self.counts: Counter[str] = Counter()
         self.unasked = unasked
@@ -38,6 +43,8 @@ class Session:
         self._turn = asyncio.Lock()
         self._open = False
         self._heard = 0.0  # loop time of the last byte, for the gap before a request
+        self._calm_until = 0.0
+        self._sizes: dict[tuple[Query, int], int] = {}  # bytes of the newest answer: the next one will be as long
         self._streaming: dict[str, float] = {}
 
     async def open(self) -> None:
@@ -86,6 +93,7 @@ class Session:
                     return await self._ask(dialect, query, address, known, timeout or query.timeout)
             except (NoAnswer, Refused) as error:
                 self.counts[error.kind if isinstance(error, NoAnswer) else "refused"] += 1
+                self._calm_until = asyncio.get_running_loop().time() + CALM
                 if number == tries - 1 or isinstance(error, Refused):
                     raise
             except LinkError:
@@ -100,11 +108,12 @@ class Session:
         await self.open()
         receiver = dialect.receiver()
         request = b""
-        frames: list[Frame] = []
+        frames: "list[Frame]" = []
         began = loop.time()
         if not (query.pushed and began - self._streaming.get(dialect.name, -STREAM_STALLS) < STREAM_STALLS):
-            if dialect.gap and began - self._heard < dialect.gap:
-                await asyncio.sleep(self._heard + dialect.gap - began)
+            gap = max(dialect.gap, dialect.calm) if began < self._calm_until else dialect.gap
+            if gap and began - self._heard < gap:
+                await asyncio.sleep(self._heard + gap - began)
             stray = self.link.pending()
             if stray:
                 self.counts["stray"] += len(stray)
@@ -113,11 +122,12 @@ class Session:
             request = dialect.request(query, address)
             await self.link.send(request)
         seen, echo = 0, False
+        usual = self._sizes.get((query, address), 1)
         front = b""  # what may still turn out to be the echo of the request
         try:
             async with asyncio.timeout(timeout) as limit:
                 while True:
-                    data = await self.link.receive(max(1, query.size - seen))
+                    data = await self.link.receive(max(1, usual - seen))
                     self._heard = now = loop.time()
                     if now - began > PATIENCE * timeout + 1.0:
                         raise TimeoutError
@@ -141,6 +151,7 @@ class Session:
                     values = dialect.collect(query, address, frames, known, False)
                     if values is not None:
                         self.counts["ok"] += 1
+                        self._sizes[query, address] = seen
                         self.counts["echoed"] += echo
                         self.counts["dropped"] += receiver.dropped
                         if query.pushed:
@@ -158,7 +169,7 @@ class Session:
         dropped = receiver.dropped + receiver.waiting() + len(front) if not frames else receiver.dropped
         raise NoAnswer(f"{dialect.title}, {query.name}", seen, dropped, receiver.damaged, echo)
 
-    def _tell(self, dialect: Dialect, frames: list[Frame]) -> None:
+    def _tell(self, dialect: Dialect, frames: "list[Frame]") -> None:
         for frame in frames:
             if frame[0] == REQUEST:
                 self.foreign = asyncio.get_running_loop().time()
@@ -168,7 +179,7 @@ class Session:
     def _listen(self, dialect: Dialect, receiver: Any, data: bytes) -> None:
         self._tell(dialect, receiver.feed(data))
 
-    async def listen(self, dialect: Dialect, seconds: float, take: Callable[[Frame], bool]) -> bytes:
+    async def listen(self, dialect: Dialect, seconds: float, take: "Callable[[Frame], bool]") -> bytes:
         """Hear what goes by without sending anything, and return the first bytes of it.
 
         take(frame) is called with every frame; True ends the listening.
@@ -184,7 +195,8 @@ class Session:
                         data = await self.link.receive()
                         self._heard = loop.time()
                         heard = (heard + data)[:4096]
-                        if any([take(frame) for frame in receiver.feed(data)]):
+                        enough = [take(frame) for frame in receiver.feed(data)]
+                        if True in enough:
                             return heard
             except TimeoutError:
                 return heard
