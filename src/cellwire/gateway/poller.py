@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..codec.dialect import FAST, ONCE, SETTINGS, SLOW, Dialect, Query
+from ..codec.dialect import FAST, ONCE, SETTINGS, Dialect, Query
 from ..codec.errors import ProtocolError, Refused
 from ..links.link import LinkError
 from ..readings.derive import derive
@@ -105,9 +105,10 @@ class Poller:
     async def _sample(self, queries: Sequence[Query], tries: int = 3) -> bool:
         sample = await self._ask(queries, tries)
         for number in range(QUESTIONS):
-            verdict = self.gate.judge(derive(sample))
+            derived = derive(sample)
+            verdict = self.gate.judge(derived)
             if not verdict:
-                self.store.accept(self.pack, derive(sample))
+                self.store.accept(self.pack, derived)
                 now = asyncio.get_running_loop().time()
                 for query in queries:
                     self._asked[query.name] = now

@@ -27,6 +27,52 @@ CALM = 60.0
 STREAM_STALLS = 3.0
 
 
+class _Answer:
+    """What comes after one request: takes the echo off, finds the frames, and collects the readings."""
+
+    def __init__(self, dialect: Dialect, query: Query, address: int, known: Readings, request: bytes) -> None:
+        self.dialect = dialect
+        self.query = query
+        self.address = address
+        self.known = known
+        self.receiver = dialect.receiver()
+        self.frames: list[Frame] = []
+        self.seen = 0
+        self.echo = False
+        self._request = request  # while its echo may still come
+        self._front = b""  # what may still turn out to be the echo
+
+    def take(self, data: bytes) -> Readings | None:
+        """Take bytes; return the readings when they complete the answer."""
+        if self._request:
+            data = self._without_echo(self._front + data)
+        self.seen += len(data)
+        frames = self.receiver.feed(data) if data else []
+        if not frames:
+            return None
+        self.frames += frames
+        return self.dialect.collect(self.query, self.address, self.frames, self.known, False)
+
+    def _without_echo(self, data: bytes) -> bytes:
+        if len(data) < len(self._request) and self._request.startswith(data):
+            self._front = data
+            return b""
+        self.echo = data.startswith(self._request)
+        rest = data[len(self._request) :] if self.echo else data
+        self._request = self._front = b""
+        return rest
+
+    def rest(self) -> Readings:
+        """Return what there is when nothing more comes; raise NoAnswer that tells what came instead."""
+        values = self.dialect.collect(self.query, self.address, self.frames, self.known, True)
+        if values is not None:
+            return values
+        receiver = self.receiver
+        seen = self.seen + len(self._front)
+        dropped = receiver.dropped if self.frames else receiver.dropped + receiver.waiting() + len(self._front)
+        raise NoAnswer(f"{self.dialect.title}, {self.query.name}", seen, dropped, receiver.damaged, self.echo)
+
+
 class Session:
     """The owner of one link.
 
@@ -106,68 +152,52 @@ class Session:
     async def _ask(self, dialect: Dialect, query: Query, address: int, known: Readings, timeout: float) -> Readings:
         loop = asyncio.get_running_loop()
         await self.open()
-        receiver = dialect.receiver()
-        request = b""
-        frames: "list[Frame]" = []
         began = loop.time()
+        request = b""
         if not (query.pushed and began - self._streaming.get(dialect.name, -STREAM_STALLS) < STREAM_STALLS):
-            gap = max(dialect.gap, dialect.calm) if began < self._calm_until else dialect.gap
-            if gap and began - self._heard < gap:
-                await asyncio.sleep(self._heard + gap - began)
-            stray = self.link.pending()
-            if stray:
-                self.counts["stray"] += len(stray)
-                self._listen(dialect, receiver, stray)
-                receiver = dialect.receiver()
-            request = dialect.request(query, address)
-            await self.link.send(request)
-        seen, echo = 0, False
+            request = await self._send(dialect, query, address, began)
+        answer = _Answer(dialect, query, address, known, request)
         usual = self._sizes.get((query, address), 1)
-        front = b""  # what may still turn out to be the echo of the request
+        values = None
         try:
             async with asyncio.timeout(timeout) as limit:
-                while True:
-                    data = await self.link.receive(max(1, usual - seen))
+                while values is None:
+                    data = await self.link.receive(max(1, usual - answer.seen))
                     self._heard = now = loop.time()
+                    values = answer.take(data)
                     if now - began > PATIENCE * timeout + 1.0:
-                        raise TimeoutError
-                    limit.reschedule(now + timeout)
-                    if not seen and not echo and request:
-                        front += data
-                        if front.startswith(request):
-                            echo, data = True, front[len(request) :]
-                        elif request.startswith(front):
-                            continue
-                        else:
-                            data = front
-                        front = b""
-                    seen += len(data)
-                    new = receiver.feed(data)
-                    if not new:
-                        continue
-                    frames += new
-                    if not echo:
-                        self._tell(dialect, new)
-                    values = dialect.collect(query, address, frames, known, False)
-                    if values is not None:
-                        self.counts["ok"] += 1
-                        self._sizes[query, address] = seen
-                        self.counts["echoed"] += echo
-                        self.counts["dropped"] += receiver.dropped
-                        if query.pushed:
-                            self._streaming[dialect.name] = loop.time()
-                        return values
+                        break
+                    if values is None:
+                        limit.reschedule(now + timeout)
         except TimeoutError:
             pass
-        self.counts["dropped"] += receiver.dropped
-        values = dialect.collect(query, address, frames, known, True)
-        if values is not None:
+        if not answer.echo:
+            self._tell(dialect, answer.frames)
+        self.counts["dropped"] += answer.receiver.dropped
+        self.counts["echoed"] += answer.echo
+        if values is None:
+            self._streaming.pop(dialect.name, None)
+            values = answer.rest()
             self.counts["partial"] += 1
-            return values
-        self._streaming.pop(dialect.name, None)
-        seen += len(front)
-        dropped = receiver.dropped + receiver.waiting() + len(front) if not frames else receiver.dropped
-        raise NoAnswer(f"{dialect.title}, {query.name}", seen, dropped, receiver.damaged, echo)
+        else:
+            self.counts["ok"] += 1
+            self._sizes[query, address] = answer.seen
+            if query.pushed:
+                self._streaming[dialect.name] = self._heard
+        return values
+
+    async def _send(self, dialect: Dialect, query: Query, address: int, now: float) -> bytes:
+        """Send the request when the line had its rest; return it."""
+        gap = max(dialect.gap, dialect.calm) if now < self._calm_until else dialect.gap
+        if gap and now - self._heard < gap:
+            await asyncio.sleep(self._heard + gap - now)
+        stray = self.link.pending()
+        if stray:
+            self.counts["stray"] += len(stray)
+            self._tell(dialect, dialect.receiver().feed(stray))
+        request = dialect.request(query, address)
+        await self.link.send(request)
+        return request
 
     def _tell(self, dialect: Dialect, frames: "list[Frame]") -> None:
         for frame in frames:
@@ -175,9 +205,6 @@ class Session:
                 self.foreign = asyncio.get_running_loop().time()
             if self.unasked and frame[0] in (PUSH, REQUEST):
                 self.unasked(dialect, frame)
-
-    def _listen(self, dialect: Dialect, receiver: Any, data: bytes) -> None:
-        self._tell(dialect, receiver.feed(data))
 
     async def listen(self, dialect: Dialect, seconds: float, take: "Callable[[Frame], bool]") -> bytes:
         """Hear what goes by without sending anything, and return the first bytes of it.
