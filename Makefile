@@ -1,0 +1,58 @@
+# Every target sets up what it needs on a fresh Debian 12 or Raspberry Pi OS: Python 3.11 or newer, make, apt.
+# The environment lives in .venv; a stamp in it says for which requirements it was made.
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+MINUTES ?= 10
+
+.PHONY: help setup demo test check format bench docs corruption soak fuzz micropython clean
+
+help:  ## say what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+
+setup: $(READY)  ## make .venv with everything in it, once
+
+$(READY): pyproject.toml constraints.txt tools/setup.sh
+	@bash tools/setup.sh $(VENV)
+	@touch $@
+
+demo: $(READY)  ## simulated packs, read and shown; nothing to connect
+	$(BIN)/cellwire demo
+
+test: $(READY)  ## all tests, on all cores
+	$(BIN)/pytest -n auto --dist worksteal
+
+check: $(READY)  ## format, lint, types, architecture
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -s tests/test_architecture.py
+
+format: $(READY)  ## write the code the way `check` wants it
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)  ## speed beside other programs, and beside what the wire allows
+	$(BIN)/python bench/run.py
+
+corruption: $(READY)  ## a million damaged frames a family: nothing wrong may get out
+	$(BIN)/python bench/corruption.py
+
+soak: $(READY)  ## simulated packs with faults for MINUTES=10
+	$(BIN)/python bench/soak.py --minutes $(MINUTES)
+
+fuzz: $(READY)  ## random bytes into every receiver for MINUTES=10
+	$(BIN)/python bench/fuzz.py --minutes $(MINUTES)
+
+micropython: $(READY)  ## the codecs under MicroPython
+	@test -x $(BIN)/micropython || { echo "MicroPython is not installed: there is no package of it for this machine"; exit 1; }
+	$(BIN)/pytest -s tests/test_micropython.py
+
+docs: $(READY)  ## the documentation as web pages in site/
+	$(BIN)/python tools/documentation.py site
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
