@@ -16,8 +16,9 @@ from .session import Session
 
 Readings = dict[str, Any]
 
-QUICK = 0.3  # seconds of silence that end a first try; packs answer within 130 ms
-BUS = 0.16  # the same on a bus where many addresses are tried; JK PB packs answer within 50 ms
+QUICK = 0.25  # seconds of silence that end a first try; packs answer within 130 ms
+BUS = 0.12  # the same on a bus where many addresses are tried; JK PB packs answer within 50 ms
+WOKEN = 0.4  # a second try, on a pack that the first one may have woken
 HEAR = 6.0  # seconds in which a JK master and its packs have all been heard
 
 
@@ -97,8 +98,12 @@ async def _try(
     elif dialect.listens and round_number == 1:
         tried = dialect.addresses
     else:
-        tried = dialect.addresses[:2]
-    patience = BUS if len(tried) > 2 else min(query.timeout, QUICK) if round_number == 1 else query.timeout
+        tried = dialect.addresses[: 2 if round_number == 1 else 1]
+    patience = min(query.timeout, QUICK if round_number == 1 else WOKEN)
+    if len(tried) > 2:
+        patience = BUS
+    elif query.timeout > 1.0:
+        patience *= 2  # the slow ones say so
     found = []
     for address in tried:
         try:

@@ -55,6 +55,8 @@ class Link(ABC):
     async def receive(self, at_least: int = 1) -> bytes:
         """Return what arrived, waiting without limit until something has; raise LinkLost when the link is gone.
 
+        A link that knows that nothing will come, such as a capture, raises TimeoutError instead of waiting.
+
         at_least is a hint: a link that knows its speed may wait until that many bytes had the time to arrive.
         """
 

@@ -118,13 +118,15 @@ class ReplayLink(BufferedLink):
             self._arrived(data)
 
     async def receive(self, at_least: int = 1) -> bytes:
-        """Return the next piece."""
-        if self._pieces and not self.real_time and not self._loss:
-            # A turn for the others: whoever listens to a capture without pauses must not hold up the program.
-            await asyncio.sleep(0)
-            if self._pieces:
-                return self._pieces.pop(0)[1]
-        return await super().receive(at_least)
+        """Return the next piece; raise TimeoutError when the capture holds no more of this answer."""
+        if self.real_time or self._loss or self._received:
+            return await super().receive(at_least)
+        # A turn for the others: whoever listens to a capture without pauses must not hold up the program.
+        await asyncio.sleep(0)
+        if not self._pieces:
+            # What waiting would find out is known at once.
+            raise TimeoutError(f"{self.name} holds nothing more here")
+        return self._pieces.pop(0)[1]
 
     def pending(self) -> bytes:
         """Return what is left of an answer; of a capture that is only listened to, nothing has come before its turn."""

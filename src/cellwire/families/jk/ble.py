@@ -2,6 +2,7 @@
 
 from ...codec.checksum import sum8
 from ...codec.dialect import ACK, FAST, ONCE, PUSH, REFUSAL, REPLY, REQUEST, SETTINGS, Dialect, Query
+from ...codec.errors import ProtocolError
 from . import records
 
 TYPE_CHECKING = False
@@ -116,6 +117,18 @@ def request(query: Query, address: int) -> bytes:
     return command(query.key[0])
 
 
+def old(frame: "Frame") -> "bool | None":
+    """Return True when a device info record is that of a JK04 board; None when it does not say."""
+    if frame[2] != records.DEVICE:
+        return None
+    values = records.device(frame[3], {})
+    version = values.get("software_version")
+    if not version:
+        return None
+    # The one JK04 board whose software has a higher number.
+    return records.major(version) < 6 or values.get("model", "").startswith("JK-B5A24S")
+
+
 def read_02(frame: "Frame", known: "Readings") -> "Readings":
     """Return the readings of a JK02 record, {} for other frames; raise ProtocolError for one of JK04."""
     reader = records.READERS_02.get(frame[2])
@@ -147,12 +160,16 @@ def _answer(query: Query, frames: "list[Frame]", quiet: bool) -> "Frame | None":
 def collect_02(query: Query, address: int, frames: "list[Frame]", known: "Readings", quiet: bool) -> "Readings | None":
     """Return the readings of the record that answers the query, None while it has not come."""
     frame = _answer(query, frames, quiet)
+    if frame is not None and old(frame):
+        raise ProtocolError("device: this board speaks JK04")
     return None if frame is None else read_02(frame, known)
 
 
 def collect_04(query: Query, address: int, frames: "list[Frame]", known: "Readings", quiet: bool) -> "Readings | None":
     """Return the readings of the record that answers the query, None while it has not come."""
     frame = _answer(query, frames, quiet)
+    if frame is not None and old(frame) is False:
+        raise ProtocolError("device: this board speaks JK02")
     return None if frame is None else read_04(frame, known)
 
 
@@ -175,7 +192,7 @@ JK04 = Dialect(
     family="jk",
     title="JK, Bluetooth, software before 6 and old balancers",
     queries=QUERIES,
-    probe="cells",
+    probe="device",
     request=request,
     receiver=Receiver,
     collect=collect_04,

@@ -61,7 +61,10 @@ def twin(dialect: str, address: int, variant: str = "") -> "Twin":
     if dialect == "jk-uart":
         return UartTwin(address)
     if dialect in ("jk-pb", "jk-modbus"):
-        return BusTwin(address, "32S")
+        bus = BusTwin(address, "32S")
+        # A real PB pack speaks both, so a scan would name it by the first; this one is for trying the second.
+        bus.triggers = dialect == "jk-pb"
+        return bus
     return BluetoothTwin(address, "JK04" if dialect == "jk04" else variant or "32S")
 
 
@@ -147,6 +150,9 @@ class RecordTwin(Twin):
                 shown.setdefault("cell_count_setting", len(shown["cell_voltages"]))
             # The address is the DIP switches'.
             shown.pop("device_address", None)
+        if key == records.DEVICE and self._real != "JK04":
+            # Packs on one line differ in the last digits.
+            shown.setdefault("serial_number", f"{base[86:94].decode()}{self.address:03}")
         if "production_date" in shown:
             shown["production_date"] = shown["production_date"].replace("-", "")[2:]
         return encode(table, shown, base)
@@ -284,7 +290,9 @@ class BluetoothTwin(RecordTwin):
 
 
 class BusTwin(RecordTwin):
-    """A PB pack on RS485: answers the triggers with records, and reads and writes by Modbus."""
+    """A PB pack on RS485: reads and writes by Modbus, and unless `triggers` is off answers triggers with records."""
+
+    triggers = True
 
     def _step(self, replies: list[bytes]) -> bool:
         buffer = self._buffer
@@ -325,6 +333,8 @@ class BusTwin(RecordTwin):
     def _write(self, register: int, words: int, payload: bytes) -> bytes:
         echo = self._sealed(struct.pack(">BHH", 16, register, words))
         if register in TRIGGERS:
+            if not self.triggers:
+                return self._sealed(b"\x90\x02")
             return self._record(TRIGGERS[register]) + echo
         key = BLOCKS.get(register >> 8)
         if key is None or key == records.CELLS:
