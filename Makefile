@@ -35,7 +35,7 @@ format: $(READY)  ## write the code the way `check` wants it
 	$(BIN)/ruff check --fix .
 
 bench: $(READY)  ## speed beside other programs, and beside what the wire allows
-	$(BIN)/python bench/run.py
+	$(BIN)/python bench/run.py "$$(bash tools/bench.sh $(VENV))"
 
 corruption: $(READY)  ## a million damaged frames a family: nothing wrong may get out
 	$(BIN)/python bench/corruption.py
@@ -54,5 +54,5 @@ docs: $(READY)  ## the documentation as web pages in site/
 	$(BIN)/python tools/documentation.py site
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-bench site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Twelve twins with random faults, unplugged and plugged in again, for as long as wanted; every believed value is checked.
+"""Twelve twins with random faults, unplugged and plugged in again; every value that is believed is checked.
 
     python bench/soak.py --minutes 10
 
@@ -67,9 +67,10 @@ class Witness:
         self.checked += 1
         for name in LIVE:
             value = self.pack.readings.get(name)
-            if value is not None and self.pack.received[name] == self.pack.time:
-                if not any(name not in shown or near(name, value, shown[name]) for shown in self.shown):
-                    self.wrong.append(f"{self.pack.name} {name} {value}, twin {self.shown[-1].get(name)}")
+            if value is None or self.pack.received[name] != self.pack.time:
+                continue
+            if not any(name not in shown or near(name, value, shown[name]) for shown in self.shown):
+                self.wrong.append(f"{self.pack.name} {name} {value}, twin {self.shown[-1].get(name)}")
 
 
 def near(name: str, value: Any, truth: Any) -> bool:
@@ -79,7 +80,7 @@ def near(name: str, value: Any, truth: Any) -> bool:
     if isinstance(truth, bool) or not isinstance(truth, (int, float)) or value is None:
         return bool(value == truth)
     jump = QUANTITY[BY_NAME[name][1]]
-    return abs(value - truth) <= max(jump[5] or 0.0, jump[6] * abs(truth)) + 1e-9
+    return bool(abs(value - truth) <= max(jump[5] or 0.0, jump[6] * abs(truth)) + 1e-9)
 
 
 async def soak(minutes: float, seed: int) -> int:
@@ -149,9 +150,8 @@ async def soak(minutes: float, seed: int) -> int:
     counts = {witness.pack.name: dict(witness.pack.counts) for witness in witnesses}
     for name, count in counts.items():
         print(f"{name:<16} {count}")
-    print(
-        f"{rounds} rounds of trouble, {sum(w.checked for w in witnesses)} believed samples checked on {len(witnesses)} packs"
-    )
+    checked = sum(witness.checked for witness in witnesses)
+    print(f"{rounds} rounds of trouble, {checked} believed samples checked on {len(witnesses)} packs")
     print(f"wrong values {len(wrong)}, late comebacks {len(late)}, tasks left {left}, memory grown {grown} KiB")
     for text in [*wrong[:10], *late[:10]]:
         print("  " + text)
@@ -173,15 +173,15 @@ async def trouble(simulators: list[Simulator], dice: random.Random, seconds: flo
             await simulator.unplug()
             pulled.append(simulator)
         elif what < 0.3:
-            simulator.faults = {"silent": 1.0}  # type: ignore[assignment]
+            simulator.faults = {"silent": 1.0}
         elif what < 0.4:
-            simulator.faults = {"zero-after-wake": 4}  # type: ignore[assignment]
+            simulator.faults = {"zero-after-wake": 4}
         elif what < 0.9:
             names = dice.sample(SPOILING, 3)
-            simulator.faults = {name: dice.uniform(0.02, 0.3) for name in names}  # type: ignore[assignment]
+            simulator.faults = {name: dice.uniform(0.02, 0.3) for name in names}
     await asyncio.sleep(seconds)
     for simulator in simulators:
-        simulator.faults = {}  # type: ignore[assignment]
+        simulator.faults = {}
     for simulator in pulled:
         await simulator.replug()
 
