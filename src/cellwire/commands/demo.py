@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 from ..cli import DONE
 from ..families import dialects
@@ -17,7 +18,8 @@ from ..links import open_link
 from ..outputs.console import as_json, as_line, live_table
 from .packs import main
 
-PACKS = (("shed", "jk-pb", 16), ("van", "jbd", 4), ("boat", "daly-a5", 8))
+# name, dialect, cells, hour of its simulated day: one is charged by the sun, one feeds the evening, one wakes up
+PACKS = (("shed", "jk-pb", 16, 12), ("van", "jbd", 4, 20), ("boat", "daly-a5", 8, 8))
 SHOWN = (
     "voltage",
     "current",
@@ -50,8 +52,8 @@ async def _demo(options: argparse.Namespace) -> int:
     simulators, tasks, sessions = [], [], []
     with tempfile.TemporaryDirectory(prefix="cellwire-demo-") as folder:
         try:
-            for number, (name, kind, cells) in enumerate(PACKS):
-                simulator = build(kind, cells, think=0.02, seed=options.seed + number)
+            for number, (name, kind, cells, hour) in enumerate(PACKS):
+                simulator = build(kind, cells, think=0.02, seed=options.seed + number, clock=_clock(hour))
                 simulators.append(simulator)
                 session = Session(open_link(await simulator.pty(os.path.join(folder, name))))
                 sessions.append(session)
@@ -69,6 +71,13 @@ async def _demo(options: argparse.Namespace) -> int:
             for simulator in simulators:
                 await simulator.stop()
     return DONE
+
+
+def _clock(hour: int) -> Callable[[], float]:
+    """Return a clock on which it is that hour now; it runs on from there."""
+    midnight = time.time() // 86400 * 86400
+    start = time.monotonic()
+    return lambda: midnight + hour * 3600 + time.monotonic() - start
 
 
 async def _show(

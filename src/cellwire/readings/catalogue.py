@@ -258,12 +258,8 @@ def _limits() -> "tuple[tuple[str, str, str, str, str], ...]":
     rows = []
     for alarm, quantity in LIMITS:
         words = alarm.replace("_", " ")
-        rows.append(
-            (alarm + "_warning", quantity, MEASUREMENT, "settings", "where the BMS warns of " + words)
-        )
-        rows.append(
-            (alarm + "_limit", quantity, MEASUREMENT, "settings", "where the BMS protects against " + words)
-        )
+        rows.append((alarm + "_warning", quantity, MEASUREMENT, "settings", "where the BMS warns of " + words))
+        rows.append((alarm + "_limit", quantity, MEASUREMENT, "settings", "where the BMS protects against " + words))
         rows.append(
             (
                 alarm + "_release",
@@ -300,9 +296,7 @@ def _limits() -> "tuple[tuple[str, str, str, str, str], ...]":
                 "time left of the protection against " + words,
             )
         )
-        rows.append(
-            (alarm + "_count", "count", TOTAL, "totals", "times that the BMS protected against " + words)
-        )
+        rows.append((alarm + "_count", "count", TOTAL, "totals", "times that the BMS protected against " + words))
     return tuple(rows)
 
 

@@ -232,13 +232,16 @@ class Gate:
     def _unproven(self, sample: "Readings", doubts: "list[str]", moved: "Readings") -> "list[str]":
         """Return the doubtful readings that were not said often enough; what to hold of the others goes to `moved`.
 
-        A value may agree with any of the doubtful ones before it, so that a load which goes up and down is shown.
+        A value may agree with any of the doubtful ones before it, so that a load which goes up and down is shown. On a
+        bad line, and for what changes as a whole, most of them must agree, or a lie could win against a truth that
+        was said as often.
         """
         wanted = self.wanted()
         unproven = []
         for name in doubts:
             count, hold = self._agreeing(name, sample[name])
-            if count >= wanted:
+            lively = not self._wary and rule(name)[0] is not None
+            if count >= wanted and (lively or 2 * count > len(self._said[name])):
                 moved[name] = hold
             else:
                 unproven.append(name)
