@@ -288,6 +288,8 @@ def test_unknown_names_are_confirmed_exactly() -> None:
     gate = Gate()
     gate.judge({"novel": 1})
     assert gate.judge({"novel": 2}).startswith("doubt")
+    # Now it was said as often as something else.
+    assert gate.judge({"novel": 2}).startswith("doubt")
     assert gate.judge({"novel": 2}) == ""
 
 

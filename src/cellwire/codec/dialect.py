@@ -66,7 +66,6 @@ class Query:
     name     as people say it: "basic", "cells"
     key      what `request` and `collect` of the dialect need to know it by
     pace     FAST, SLOW, ONCE or SETTINGS
-    size     bytes of a usual answer, for the link that can wait for them at once; 0 when unknown
     timeout  seconds without any byte after which the answer is not coming
     pushed   True when the pack sends this record again and again by itself once it was asked
     optional True when some packs refuse or ignore it: it is not asked again after the first failure
@@ -77,7 +76,6 @@ class Query:
         name: str,
         key: "Any",
         pace: str = FAST,
-        size: int = 0,
         timeout: float = 0.6,
         pushed: bool = False,
         optional: bool = False,
@@ -85,7 +83,6 @@ class Query:
         self.name = name
         self.key = key
         self.pace = pace
-        self.size = size
         self.timeout = timeout
         self.pushed = pushed
         self.optional = optional

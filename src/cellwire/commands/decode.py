@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 # A run of hex bytes, joined or with blanks, colons, commas or dashes between them, with or without 0x.
 RUN = re.compile(r"(?<![0-9A-Za-z])(?:0x)?[0-9A-Fa-f]{2}(?:[\s:,.-]{0,2}(?:0x)?[0-9A-Fa-f]{2})+(?![0-9A-Za-z])")
-CLOCK = re.compile(r"\b\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b|\b\d{1,2}:\d{2}:\d{2}(?:[.,]\d+)?\b")
+# A date and a time at the beginning of a line; "01:03:12:90" is no time.
+CLOCK = re.compile(r"^[\s\[(]*(?:\d{4}-\d\d-\d\d[T ]?)?(?:\d{1,2}:\d\d:\d\d(?:[.,]\d+)?(?![:0-9A-Fa-f]))?")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -216,38 +216,36 @@ def request_up(query: Query, address: int) -> bytes:
 
 def _settings() -> "list[Query]":
     # The functions come first: their bit 12 tells the unit of others.
-    queries = [Query("functions", 0x2D, SETTINGS, 9)]
+    queries = [Query("functions", 0x2D, SETTINGS)]
     for register in sorted(records.SETTINGS):
         if register != 0x2D:
-            queries.append(Query(f"setting-{register:02x}", register, SETTINGS, 9, optional=register >= 0x40))
+            queries.append(Query(f"setting-{register:02x}", register, SETTINGS, optional=register >= 0x40))
     for register in sorted(records.STRINGS):
-        queries.append(Query(records.STRINGS[register], register, SETTINGS, 8, optional=True))
+        queries.append(Query(records.STRINGS[register], register, SETTINGS, optional=True))
     for first, count in parameters.BLOCKS:
-        queries.append(
-            Query(f"block-{first}", (parameters.REGISTER, first, count), SETTINGS, 10 + 2 * count, optional=True)
-        )
+        queries.append(Query(f"block-{first}", (parameters.REGISTER, first, count), SETTINGS, optional=True))
     return queries
 
 
-_LIVE = (Query("basic", BASIC, FAST, 30), Query("cells", CELLS, FAST, 13))
+_LIVE = (Query("basic", BASIC, FAST), Query("cells", CELLS, FAST))
 
 QUERIES = _LIVE + (
     Query("name", NAME, ONCE, optional=True),
-    Query("counters", COUNTERS, SLOW, 29, optional=True),
-    Query("chip", CHIP, ONCE, 9, optional=True),
+    Query("counters", COUNTERS, SLOW, optional=True),
+    Query("chip", CHIP, ONCE, optional=True),
 )
 
 # UP boards answer after 150 to 600 ms.
 UP_TIMEOUT = 1.5
 UP_QUERIES = (
-    Query("status", (up.READ, 0x1000, 0x10A0), FAST, 160, UP_TIMEOUT),
-    Query("information", (up.READ, 0x1C00, 0x1CA0), ONCE, 144, UP_TIMEOUT, optional=True),
-    Query("product", (up.READ, 0x2810, 0x283C), ONCE, 54, UP_TIMEOUT, optional=True),
+    Query("status", (up.READ, 0x1000, 0x10A0), FAST, UP_TIMEOUT),
+    Query("information", (up.READ, 0x1C00, 0x1CA0), ONCE, UP_TIMEOUT, optional=True),
+    Query("product", (up.READ, 0x2810, 0x283C), ONCE, UP_TIMEOUT, optional=True),
     # Asked from SOC on, because asking from 2000 can drop the discharge limit to 0 for a moment.
-    Query("capacity", (up.READ, 0x2006, 0x2018), SLOW, 28, UP_TIMEOUT, optional=True),
-    Query("clock", (up.READ, 0x2800, 0x280F), SLOW, 22, UP_TIMEOUT, optional=True),
-    Query("protection", (up.READ, 0x1800, 0x1900), SETTINGS, 218, UP_TIMEOUT, optional=True),
-    Query("own", (up.OWN, 0x0000, 0x0054), SETTINGS, 126, UP_TIMEOUT, optional=True),
+    Query("capacity", (up.READ, 0x2006, 0x2018), SLOW, UP_TIMEOUT, optional=True),
+    Query("clock", (up.READ, 0x2800, 0x280F), SLOW, UP_TIMEOUT, optional=True),
+    Query("protection", (up.READ, 0x1800, 0x1900), SETTINGS, UP_TIMEOUT, optional=True),
+    Query("own", (up.OWN, 0x0000, 0x0054), SETTINGS, UP_TIMEOUT, optional=True),
 )
 
 DIALECTS = (

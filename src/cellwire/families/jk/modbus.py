@@ -192,7 +192,7 @@ _RECORDS = {name: piece(record, start, 2 * words) for name, _base, record, start
 
 QUERIES = tuple(
     [
-        Query(name, (base + start - 6, words), pace, size=5 + 2 * words, timeout=0.5, optional=pace == ONCE)
+        Query(name, (base + start - 6, words), pace, timeout=0.5, optional=pace == ONCE)
         for name, base, _record, start, words, pace in PIECES
     ]
 )

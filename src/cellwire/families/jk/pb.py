@@ -85,9 +85,9 @@ class Receiver:
 
 QUERIES = (
     # Some firmware ignores the question for cell info until the settings were asked.
-    Query("settings", records.SETTINGS, SETTINGS, size=308, timeout=1.0),
-    Query("cells", records.CELLS, FAST, size=308, timeout=0.5),
-    Query("device", records.DEVICE, ONCE, size=308, timeout=0.5),
+    Query("settings", records.SETTINGS, SETTINGS, timeout=1.0),
+    Query("cells", records.CELLS, FAST, timeout=0.5),
+    Query("device", records.DEVICE, ONCE, timeout=0.5),
 )
 
 

@@ -102,7 +102,7 @@ JK_UART = Dialect(
     name="jk-uart",
     family="jk",
     title="JK B and BD series, UART socket",
-    queries=(Query("status", READ_ALL, FAST, size=285, timeout=1.0),),
+    queries=(Query("status", READ_ALL, FAST, timeout=1.0),),
     probe="status",
     request=request,
     receiver=Receiver,
