@@ -44,6 +44,8 @@ soak: $(READY)  ## simulated packs with faults for MINUTES=10
 	$(BIN)/python bench/soak.py --minutes $(MINUTES)
 
 fuzz: $(READY)  ## random bytes into every receiver for MINUTES=10
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[fuzz]" || \
+		echo "*** atheris did not install here: Hypothesis fuzzes alone"
 	$(BIN)/python bench/fuzz.py --minutes $(MINUTES)
 
 micropython: $(READY)  ## the codecs under MicroPython

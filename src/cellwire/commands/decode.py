@@ -1,6 +1,7 @@
 """cellwire decode: frames as hex, from arguments or a pasted log, become readings, or a sentence that says why not."""
 
 import argparse
+import io
 import json
 import re
 import sys
@@ -25,6 +26,9 @@ CLOCK = re.compile(r"^[\s\[(]*(?:\d{4}-\d\d-\d\d[T ]?)?(?:\d{1,2}:\d\d:\d\d(?:[.
 def run(options: argparse.Namespace) -> int:
     """Decode and print one JSON object a record."""
     families = chosen(options.family)
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        # A log may come from anywhere: a degree sign in an old code page must not hide the frames beside it.
+        sys.stdin.reconfigure(errors="replace")
     data = b"".join(_argument(text) for text in options.hex) if options.hex else _log(sys.stdin)
     if not data:
         raise Failure(USAGE, "there is no hex in the input; paste frames such as dd03001d... or a log that shows them")
@@ -77,11 +81,14 @@ def _received(dialect: Dialect, data: bytes) -> "tuple[Dialect, Any, list[Frame]
     return dialect, receiver, receiver.feed(data)
 
 
-def _worth(received: "tuple[Dialect, Any, list[Frame]]") -> tuple[int, int, int]:
+def _worth(received: "tuple[Dialect, Any, list[Frame]]") -> tuple[int, int, int, int]:
     dialect, receiver, frames = received
     listener = dialect.listener()
-    records = sum(bool(_document(dialect, frame, listener)) for frame in frames)
-    return records, receiver.damaged, receiver.waiting() - receiver.dropped
+    documents = [_document(dialect, frame, listener) for frame in frames]
+    readable = sum("readings" in document for document in documents)
+    # Dialects that share their frames tell each other's records apart by what cannot be read.
+    sound = sum("error" not in document for document in documents)
+    return readable, sound, receiver.damaged, receiver.waiting() - receiver.dropped
 
 
 def _document(dialect: Dialect, frame: "Frame", listener: Any) -> dict[str, Any]:

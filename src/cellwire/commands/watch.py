@@ -26,10 +26,10 @@ async def _watch(options: argparse.Namespace) -> int:
         loop.add_signal_handler(number, task.cancel)
     try:
         await _find(packs)
-        if packs.line.passive:
-            await _passive(packs, options)
-        else:
-            await _asking(packs, options)
+        shown = 0
+        while not options.count or shown < options.count:
+            # A master that shows up owns the line until it falls silent.
+            shown = await (_passive if packs.line.passive else _asking)(packs, options, shown)
     except asyncio.CancelledError:
         pass
     finally:
@@ -52,10 +52,10 @@ async def _find(packs: Packs) -> None:
             await asyncio.sleep(PAUSES[min(misses, len(PAUSES) - 1)])
 
 
-async def _asking(packs: Packs, options: argparse.Namespace) -> None:
+async def _asking(packs: Packs, options: argparse.Namespace, shown: int) -> int:
     loop = asyncio.get_running_loop()
     due = loop.time()
-    shown = 0
+    shared = any(poller.dialect.listens for poller in packs.line.pollers)
     while True:
         for poller in packs.line.pollers:
             if not await poller.step() and poller.pack.time is None:
@@ -64,26 +64,27 @@ async def _asking(packs: Packs, options: argparse.Namespace) -> None:
             await packs.session.release()
         _show(packs, options)
         shown += 1
-        if shown == options.count:
-            return
+        packs.line.passive = shared and packs.session.foreign.is_set()
+        if shown == options.count or packs.line.passive:
+            return shown
         due = max(loop.time(), due + options.every)
         await asyncio.sleep(due - loop.time())
 
 
-async def _passive(packs: Packs, options: argparse.Namespace) -> None:
+async def _passive(packs: Packs, options: argparse.Namespace, shown: int) -> int:
     listening = asyncio.create_task(packs.line.listen(packs.line.pollers[0].dialect))
-    shown = 0
     try:
-        while shown != options.count or not options.count:
+        while not options.count or shown < options.count:
             done, _ = await asyncio.wait([listening], timeout=options.every)
             if done:
                 listening.result()
-                return
+                break
             _show(packs, options)
             shown += 1
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
+    return shown
 
 
 def _show(packs: Packs, options: argparse.Namespace) -> None:

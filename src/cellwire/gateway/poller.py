@@ -1,6 +1,7 @@
 """Asks a pack for its records, each at its own pace, and hands to the store only what the gate believes."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -251,34 +252,28 @@ class Line:
 
     async def run(self) -> None:
         """Serve the line for ever."""
-        listening = [poller.dialect for poller in self.pollers if poller.dialect.listens]
+        shared = [poller.dialect for poller in self.pollers if poller.dialect.listens]
+        if shared and not self.passive:
+            with contextlib.suppress(LinkError):  # a link that is not there yet has no master; the pollers say so
+                self.passive = await foreign_master(self.session, shared[0])
         while True:
-            if listening and (self.passive or await self.foreign_master(listening[0])):
-                self.passive = True
-                await self.listen(listening[0])
-                self.passive = False
+            if self.passive:
+                await self.listen(shared[0])
             tasks = [asyncio.create_task(poller.run()) for poller in self.pollers]
-            watch = asyncio.create_task(self._until_foreign())
+            if shared:
+                tasks.append(asyncio.create_task(self._foreign()))
             try:
-                done, _ = await asyncio.wait([*tasks, watch], return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
             finally:
-                for task in [*tasks, watch]:
+                for task in tasks:
                     task.cancel()
-                await asyncio.gather(*tasks, watch, return_exceptions=True)
-            self.passive = bool(listening)
+                await asyncio.gather(*tasks, return_exceptions=True)
+            self.passive = True
 
-    async def _until_foreign(self) -> None:
-        while self.session.foreign is None:
-            await asyncio.sleep(0.05)
-
-    async def foreign_master(self, dialect: Dialect, seconds: float = LISTEN) -> bool:
-        """Return True when another master's traffic is heard."""
-        try:
-            return await foreign_master(self.session, dialect, seconds)
-        except LinkError:
-            return False
+    async def _foreign(self) -> None:
+        await self.session.foreign.wait()
 
     async def listen(self, dialect: Dialect, seconds: float = 0.0, enough: Callable[[], bool] = lambda: False) -> None:
         """Hear the line until the other master has been gone for a while, or for that many seconds. Never sends.
@@ -312,7 +307,8 @@ class Line:
             if enough():
                 return
             if not heard and stop is None:
-                self.session.foreign = None
+                self.passive = False
+                self.session.foreign.clear()
                 return
 
 
@@ -326,5 +322,5 @@ async def foreign_master(session: Session, dialect: Dialect, seconds: float = LI
 
     await session.listen(dialect, seconds, take)
     if heard:
-        session.foreign = asyncio.get_running_loop().time()
+        session.foreign.set()
     return bool(heard)

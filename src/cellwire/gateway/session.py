@@ -78,14 +78,14 @@ class Session:
 
     counts   answers by cause: ok, silent, echo, noise, damaged, incomplete, refused, stray (bytes nobody asked for)
     unasked  called with every frame that a pack sent by itself or that another master asked, (dialect, frame)
-    foreign  loop time at which another master was last heard, None when never
+    foreign  set when another master's question was heard; cleared by who has waited for its silence
     """
 
     def __init__(self, link: Link, unasked: "Callable[[Dialect, Frame], None] | None" = None) -> None:
         self.link = link
         self.counts: Counter[str] = Counter()
         self.unasked = unasked
-        self.foreign: float | None = None
+        self.foreign = asyncio.Event()
         self._turn = asyncio.Lock()
         self._open = False
         self._heard = 0.0  # loop time of the last byte, for the gap before a request
@@ -202,7 +202,7 @@ class Session:
     def _tell(self, dialect: Dialect, frames: "list[Frame]") -> None:
         for frame in frames:
             if frame[0] == REQUEST:
-                self.foreign = asyncio.get_running_loop().time()
+                self.foreign.set()
             if self.unasked and frame[0] in (PUSH, REQUEST):
                 self.unasked(dialect, frame)
 
