@@ -290,12 +290,12 @@ def test_own_request_is_no_answer() -> None:
 
 
 def test_walk_stops_at_the_unknown() -> None:
-    assert identifiers.readings(b"\x85\x32\x88\x00\x87\x00\x01") == {"soc": 50}
-    assert identifiers.readings(b"\x85\x32\x83\x14") == {"soc": 50}
+    assert identifiers.readings(b"\x85\x32\x88\x00\x87\x00\x01", {}) == {"soc": 50}
+    assert identifiers.readings(b"\x85\x32\x83\x14", {}) == {"soc": 50}
     with pytest.raises(ProtocolError):
-        identifiers.readings(b"\x79\x04\x01\x0c\xe4\x00")
+        identifiers.readings(b"\x79\x04\x01\x0c\xe4\x00", {})
     with pytest.raises(ProtocolError):
-        identifiers.readings(b"\x79\x03\xf0\x0c\xe4")
+        identifiers.readings(b"\x79\x03\xf0\x0c\xe4", {})
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_current_of_the_uart(raw: int, version: int, ampere: float) -> None:
 
 def test_every_uart_alarm() -> None:
     for bit, list_name, alarm in identifiers.STATUS.alarms[0][3]:
-        values = identifiers.readings(b"\x8b" + struct.pack(">H", 1 << bit))
+        values = identifiers.readings(b"\x8b" + struct.pack(">H", 1 << bit), {})
         assert values[list_name] == [alarm]
 
 

@@ -66,7 +66,7 @@ async def test_the_echo_is_taken_off_and_counted() -> None:
     assert await ask(session) == VALUES
     assert session.counts["echoed"] == 1
     assert session.counts["dropped"] == 0
-    assert session.foreign is None
+    assert not session.foreign.is_set()
 
 
 @warped
@@ -234,10 +234,10 @@ async def test_another_masters_question_among_the_stray_bytes_is_noticed() -> No
     link = FakeLink(FakePack({1: [VALUES]}))
     session = Session(link, lambda dialect, frame: heard.append(frame[:3]))
     await ask(session)
-    assert session.foreign is None
+    assert not session.foreign.is_set()
     link.arrive(frame_of(0xA0, 5, 1) + reply_of(1, VALUES, 5) + reply_of(1, VALUES, 6, 0xC0))
     await ask(session)
-    assert session.foreign is not None
+    assert session.foreign.is_set()
     assert heard == [("request", 5, 1), ("push", 6, 1)]
 
 

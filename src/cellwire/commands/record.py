@@ -56,6 +56,6 @@ async def _everything(poller: Poller) -> None:
     for query in poller.dialect.queries:
         if query.name not in poller.missing and not (poller.dialect.around and query.pace == "settings"):
             try:
-                await poller.session.ask(poller.dialect, query, poller.address, poller.raw)
+                await poller.session.ask(poller.dialect, query, poller.address, poller.gate.last)
             except (NoAnswer, ProtocolError) as error:
                 print(f"cellwire: not recorded: {query.name}: {error}", file=sys.stderr)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,6 @@ QUIET_AGAIN = 10.0  # seconds without another master before a line is asked agai
 class Poller:
     """One pack: what was asked, what is due, and how it goes.
 
-    raw     newest reading of every name, believed or not: the counts and the variant that decoding needs
     missing names of queries that this pack does not have
     """
 
@@ -43,10 +43,9 @@ class Poller:
         self.store = store
         self.pack = pack
         self.gate = Gate(dialect.sum_tolerance)
-        self.raw: Readings = {}
         self.missing: set[str] = set()
         self.invert_current = False  # some packs are wired or made the wrong way round
-        self._origin: dict[str, Query] = {}
+        self._refused: Counter[str] = Counter()
         self._asked: dict[str, float] = {}  # loop time of the last believed answer, by query
         self._misses = 0
         self._silent = False  # the last failure was silence: the pack may be asleep, and wake up with zeros
@@ -104,56 +103,63 @@ class Poller:
         return problems
 
     async def _sample(self, queries: Sequence[Query], tries: int = 3) -> bool:
-        sample = await self._ask(queries, tries)
-        for number in range(QUESTIONS):
-            derived = derive(sample)
-            verdict = self.gate.judge(derived)
+        """Ask, and ask again what the gate doubts; return True when the sample was believed."""
+        answers: dict[Query, Readings] = {}
+        asked = queries
+        verdict = ""
+        for _ in range(QUESTIONS):
+            for query in asked:
+                await self._answer(query, answers, tries)
+            sample = derive(_merged(answers))
+            verdict = self.gate.judge(sample)
             if not verdict:
-                self.store.accept(self.pack, derived)
+                self.store.accept(self.pack, sample)
                 now = asyncio.get_running_loop().time()
                 for query in queries:
                     self._asked[query.name] = now
                 return True
-            if number == QUESTIONS - 1:
-                break
             # A lie of the line is gone when asked again; what is true is said twice.
-            again = self._of(verdict, queries)
-            sample = {**sample, **await self._ask(again, tries)}
+            asked = _concerned(verdict, answers)
         cause = verdict.partition(":")[0]
         self.pack.counts["rejected"] += 1
         self.pack.counts[f"rejected_{cause}"] += 1
         self.store.fail(self.pack, ERROR, _reason(verdict))
         return False
 
-    def _of(self, verdict: str, queries: Sequence[Query]) -> Sequence[Query]:
-        """Return the queries that a doubt is about."""
-        cause, _, names = verdict.partition(":")
-        if cause != "doubt":
-            return queries
-        doubtful = {self._origin[name].name for name in names.split(",") if name in self._origin}
-        return [query for query in queries if query.name in doubtful] or queries
+    async def _answer(self, query: Query, answers: dict[Query, Readings], tries: int) -> None:
+        """Put the answer to a query among the others, in place of an earlier one.
 
-    async def _ask(self, queries: Sequence[Query], tries: int) -> Readings:
-        sample: Readings = {}
-        for query in queries:
-            try:
-                known = {**self.raw, **sample}
-                values = await self.session.ask(
-                    self.dialect, query, self.address, known, 1 if self._silent else tries, self._patience(query)
-                )
-            except (Refused, NoAnswer) as error:
-                # A pack that says no, or is silent only here, does not have this record.
-                if (isinstance(error, Refused) and query.name != self.dialect.probe) or (query.optional and sample):
-                    self.missing.add(query.name)
-                    continue
+        What decoding needs to know, counts and the variant, comes from this sample or was believed: a lie about it
+        must not get into the next answers too.
+        """
+        others = {other: readings for other, readings in answers.items() if other is not query}
+        known = {**self.gate.last, **_merged(others)}
+        damage = self.session.damage
+        try:
+            values = await self.session.ask(
+                self.dialect, query, self.address, known, 1 if self._silent else tries, self._patience(query)
+            )
+        except Refused:
+            # A no can be damage too: only the second one means that the pack does not have this record.
+            self._refused[query.name] += 1
+            if query.name == self.dialect.probe:
                 raise
-            if self.invert_current and "current" in values:
-                values["current"] = -values["current"]
-            for name in values:
-                self._origin[name] = query
-            sample.update(values)
-        self.raw.update(sample)
-        return sample
+            if self._refused[query.name] > 1:
+                self.missing.add(query.name)
+            answers.pop(query, None)
+            return
+        except NoAnswer:
+            if not (query.optional and answers):
+                raise
+            self.missing.add(query.name)
+            answers.pop(query, None)
+            return
+        finally:
+            if self.session.damage != damage:
+                self.gate.noisy()
+        if self.invert_current and "current" in values:
+            values["current"] = -values["current"]
+        answers[query] = values
 
     def _patience(self, query: Query) -> float:
         """A pack that is silent must not make its neighbours late."""
@@ -163,7 +169,6 @@ class Poller:
 
     def hear(self, values: Readings) -> bool:
         """Take readings that went by on the line; return True when they were believed."""
-        self.raw.update(values)
         sample = derive(values)
         verdict = self.gate.judge(sample)
         if verdict:
@@ -228,6 +233,21 @@ class Poller:
         if self._lost_at is not None:
             log.warning("pack %s is back after %.0f s", self.pack.name, self.store.clock() - self._lost_at)
         self._misses, self._lost_at, self._woken, self._silent = 0, None, False, False
+
+
+def _merged(answers: dict[Query, Readings]) -> Readings:
+    sample: Readings = {}
+    for readings in answers.values():
+        sample.update(readings)
+    return sample
+
+
+def _concerned(verdict: str, answers: dict[Query, Readings]) -> Sequence[Query]:
+    """Return the queries that a doubt is about, in the order of asking; all when it cannot be said."""
+    cause, _, names = verdict.partition(":")
+    doubtful = set(names.split(",")) if cause == "doubt" else set()
+    concerned = [query for query, readings in answers.items() if not doubtful.isdisjoint(readings)]
+    return concerned or list(answers)
 
 
 def _reason(verdict: str) -> str:

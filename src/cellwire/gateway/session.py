@@ -62,10 +62,13 @@ class _Answer:
         self._request = self._front = b""
         return rest
 
-    def rest(self) -> Readings:
-        """Return what there is when nothing more comes; raise NoAnswer that tells what came instead."""
+    def rest(self, final: bool) -> Readings:
+        """Return what there is when nothing more comes; raise NoAnswer that tells what came instead.
+
+        final: no further try follows, so a part is better than nothing.
+        """
         values = self.dialect.collect(self.query, self.address, self.frames, self.known, True)
-        if values is not None:
+        if values is not None and final:
             return values
         receiver = self.receiver
         seen = self.seen + len(self._front)
@@ -78,6 +81,7 @@ class Session:
 
     counts   answers by cause: ok, silent, echo, noise, damaged, incomplete, refused, stray (bytes nobody asked for)
     unasked  called with every frame that a pack sent by itself or that another master asked, (dialect, frame)
+    damage   goes up with every answer in which bytes were wrong or missing
     foreign  set when another master's question was heard; cleared by who has waited for its silence
     """
 
@@ -86,6 +90,7 @@ class Session:
         self.counts: Counter[str] = Counter()
         self.unasked = unasked
         self.foreign = asyncio.Event()
+        self.damage = 0
         self._turn = asyncio.Lock()
         self._open = False
         self._heard = 0.0  # loop time of the last byte, for the gap before a request
@@ -136,7 +141,8 @@ class Session:
         for number in range(tries):
             try:
                 async with self._turn:
-                    return await self._ask(dialect, query, address, known, timeout or query.timeout)
+                    final = number == tries - 1
+                    return await self._ask(dialect, query, address, known, timeout or query.timeout, final)
             except (NoAnswer, Refused) as error:
                 self.counts[error.kind if isinstance(error, NoAnswer) else "refused"] += 1
                 self._calm_until = asyncio.get_running_loop().time() + CALM
@@ -149,7 +155,9 @@ class Session:
                 await asyncio.sleep(0.1 * 2 ** (number - 1))
         raise AssertionError("tries must be at least 1")
 
-    async def _ask(self, dialect: Dialect, query: Query, address: int, known: Readings, timeout: float) -> Readings:
+    async def _ask(
+        self, dialect: Dialect, query: Query, address: int, known: Readings, timeout: float, final: bool
+    ) -> Readings:
         loop = asyncio.get_running_loop()
         await self.open()
         began = loop.time()
@@ -175,9 +183,11 @@ class Session:
             self._tell(dialect, answer.frames)
         self.counts["dropped"] += answer.receiver.dropped
         self.counts["echoed"] += answer.echo
+        if answer.receiver.damaged or (values is None and answer.seen):
+            self.damage += 1
         if values is None:
             self._streaming.pop(dialect.name, None)
-            values = answer.rest()
+            values = answer.rest(final)
             self.counts["partial"] += 1
         else:
             self.counts["ok"] += 1

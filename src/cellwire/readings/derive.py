@@ -39,7 +39,8 @@ def derive(values: "Readings") -> "Readings":
 
 def _extremes(result: "Readings", prefix: str, elements: "list[float | None]", decimals: int, whole: bool) -> None:
     fitted = [element for element in elements if element is not None]
-    if not fitted:
+    # A sensor may be absent; a cell that is not known could be the lowest.
+    if not fitted or (whole and len(fitted) < len(elements)):
         for name in ("_min", "_max", "_mean", "_delta", "_min_number", "_max_number"):
             if prefix + name in result:
                 del result[prefix + name]

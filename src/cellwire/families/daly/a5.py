@@ -264,8 +264,8 @@ def parts_needed(command: int, known: "Readings") -> "int | None":
 def join(command: int, frames: "list[Frame]", address: int, needed: int, quiet: bool) -> "bytes | None":
     """Return the bytes of a long answer in the order of its parts, None while parts are missing.
 
-    The newest part of a number counts. When the line is quiet a missing part is filled with what stands for "absent",
-    so that the values behind it keep their places.
+    The newest part of a number counts. When the line is quiet missing cells are filled with what stands for "absent",
+    so that the cells behind them keep their places; a text with a hole would be a wrong text.
     """
     width = PARTS[command][0]
     parts: "dict[int, bytes]" = {}
@@ -281,7 +281,7 @@ def join(command: int, frames: "list[Frame]", address: int, needed: int, quiet: 
     for number in range(1, needed + 1):
         if number in parts:
             joined += parts[number]
-        elif quiet:
+        elif quiet and command == 0x95:
             joined += ABSENT[command] * width
         else:
             return None

@@ -134,6 +134,12 @@ def walk(body: bytes) -> "dict[int, int]":
     return offsets
 
 
+def broken_off(body: bytes, offsets: "dict[int, int]") -> bool:
+    """Return True when the walk ended before the body did."""
+    ends = [at + (1 + body[at] if one == CELLS else WIDTHS[one]) for one, at in offsets.items()]
+    return max(ends, default=0) < len(body)
+
+
 def placed(offsets: "dict[int, int]") -> Record:
     """Return the table as a Record for an answer whose values begin at these offsets."""
 
@@ -204,7 +210,7 @@ def cell_voltages(block: bytes) -> "list[float | None]":
     return found
 
 
-def readings(body: bytes) -> "Readings":
+def readings(body: bytes, known: "Readings") -> "Readings":
     """Return the readings of an answer to read-all, or of any list of identifiers and values."""
     offsets = walk(body)
     values = decode(_record(offsets), body)
@@ -215,7 +221,10 @@ def readings(body: bytes) -> "Readings":
         values["cell_voltages"] = cell_voltages(body[at + 1 : at + 1 + body[at]])
     if 0x84 in offsets:
         raw = struct.unpack_from(">H", body, offsets[0x84])[0]
-        values["current"] = current(raw, values.get("protocol_version", 0))
+        version = values.get("protocol_version", known.get("protocol_version"))
+        # An answer that broke off does not tell how its current is coded, and a guess could be 100 A off.
+        if version is not None or not broken_off(body, offsets):
+            values["current"] = current(raw, version or 0)
     _temperatures(values, body, offsets)
     if "runtime" in values:
         values["runtime"] *= 60

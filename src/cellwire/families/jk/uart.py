@@ -87,7 +87,7 @@ def read(frame: "Frame", known: "Readings") -> "Readings":
     kind, _address, command, body = frame
     if kind not in (REPLY, PUSH) or command not in (READ, READ_ALL):
         return {}
-    return identifiers.readings(body)
+    return identifiers.readings(body, known)
 
 
 def collect(query: Query, address: int, frames: "list[Frame]", known: "Readings", quiet: bool) -> "Readings | None":
