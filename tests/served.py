@@ -9,13 +9,23 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Coroutine, Iterator
+import time
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from cellwire.sim.server import Simulator, build
 
 Result = TypeVar("Result")
 Document = dict[str, Any]
+
+
+EVENING = 1_700_078_400
+
+
+def evening() -> Callable[[], float]:
+    """Return a clock that starts at eight in the evening, so that no test depends on the time of the day."""
+    start = time.monotonic()
+    return lambda: EVENING + time.monotonic() - start
 
 
 class Served:
@@ -47,8 +57,8 @@ class Served:
 
 @contextlib.contextmanager
 def served(path: Any, kind: str, cells: int = 4, **more: Any) -> Iterator[Served]:
-    """Yield a simulator of that dialect on a pseudo terminal, as fast as it can be."""
-    simulator = build(kind, cells, **{"baud": 0, "think": 0.001, "seed": 3, **more})
+    """Yield a simulator of that dialect on a pseudo terminal, as fast as it can be, in its evening: it discharges."""
+    simulator = build(kind, cells, **{"baud": 0, "think": 0.001, "seed": 3, "clock": evening(), **more})
     made = Served(simulator, str(path))
     try:
         made.run(simulator.pty(made.path))
@@ -121,6 +131,13 @@ class Running:
                 return document
             seen.append(document["state"])
         raise AssertionError(f"never {state}: {seen}")
+
+    def complaint(self, text: str, seconds: float = 30.0) -> None:
+        """Wait until the text was said on standard error."""
+        end = time.monotonic() + seconds
+        while text not in self.errors:
+            assert time.monotonic() < end, f"never said: {self.errors}"
+            time.sleep(0.02)
 
     def interrupt(self) -> int:
         """Press Ctrl-C; return the exit code."""

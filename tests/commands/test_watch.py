@@ -51,7 +51,7 @@ def test_lines_for_people(jbd: Served, capsys: pytest.CaptureFixture[str]) -> No
 def test_the_pace_is_kept(jbd: Served) -> None:
     began = time.monotonic()
     assert main(["watch", jbd.path, "--family", "jbd", "--count", "4", "--every", "0.3"]) == 0
-    assert 0.9 <= time.monotonic() - began < 3.0
+    assert 0.9 <= time.monotonic() - began < 6.0
 
 
 @pytest.mark.parametrize("extra", [["--count", "0"], ["--count", "x"], ["--every", "0"], ["--every", "nan"]])
@@ -111,12 +111,11 @@ def test_an_adapter_that_is_not_there_yet(tmp_path: Path) -> None:
     with served(tmp_path / "pack", "jbd") as jbd:
         jbd.unplug()
         with running("watch", jbd.path, "--family", "jbd", "--every", "0.2", "--json") as watching:
-            time.sleep(1.0)
+            watching.complaint("is not there")
             assert watching.process.poll() is None
             jbd.replug()
             assert watching.until("online")
             assert watching.interrupt() == 0
-        assert "is not there" in watching.errors
         assert watching.errors.count("trying again") == 1
 
 
@@ -127,7 +126,7 @@ def test_ctrl_c(jbd: Served, tmp_path: Path, moment: str) -> None:
         if moment == "while reading":
             watching.until("online")
         else:
-            time.sleep(1.0)
+            watching.complaint("trying again")
         assert watching.interrupt() == 0
     assert "Traceback" not in watching.errors
     assert "Warning" not in watching.errors

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from fakes import FakeLink, FakePack, fake_dialect, frame_of, warped
+from served import evening
 
 from cellwire.codec.dialect import FAST, Query
 from cellwire.families import dialects
@@ -66,7 +67,7 @@ async def test_all_twins_and_troubles_side_by_side(tmp_path: Path) -> None:
     async with contextlib.AsyncExitStack() as stack:
         ports = {}
         for dialect in ALL:
-            simulator = await stack.enter_async_context(build(dialect.name, 16, think=0.02, seed=3))
+            simulator = await stack.enter_async_context(build(dialect.name, 16, think=0.02, seed=3, clock=evening()))
             ports[dialect.name] = await simulator.pty(str(tmp_path / dialect.name))
         silent = await stack.enter_async_context(build("jbd", 4, faults={"silent": 1.0}))
         ports["silent"] = await silent.pty(str(tmp_path / "silent"))
@@ -100,7 +101,7 @@ async def test_a_busy_port_says_so() -> None:
 
 
 async def test_packs_of_a_bus_are_all_found(tmp_path: Path) -> None:
-    async with build("jk-pb", 16, [1, 2, 15], seed=3) as simulator:
+    async with build("jk-pb", 16, [1, 2, 15], seed=3, clock=evening()) as simulator:
         finding = await found_on(await simulator.pty(str(tmp_path / "bus")))
     assert [(pack.dialect.name, pack.address) for pack in finding.packs] == [
         ("jk-pb", 1),

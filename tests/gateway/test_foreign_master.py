@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fakes import FakeLink, fake_dialect, frame_of, reply_of, warped
+from served import evening
 
 from cellwire.commands.packs import Packs
 from cellwire.gateway.poller import QUIET_AGAIN, Line, Poller
@@ -17,7 +18,9 @@ VALUES = {"voltage": 52.0, "soc": 50}
 
 
 async def test_three_packs_are_read_without_sending_a_byte(tmp_path: Path) -> None:
-    async with build("jk-pb", 16, [1, 2, 3], think=0.02, faults={"second-master": 1.0}, seed=5) as simulator:
+    async with build(
+        "jk-pb", 16, [1, 2, 3], think=0.02, faults={"second-master": 1.0}, seed=5, clock=evening()
+    ) as simulator:
         path = await simulator.pty(str(tmp_path / "bus"))
         options = argparse.Namespace(link=path, family=None, address=[], invert_current=False)
         packs = Packs(options)
