@@ -361,3 +361,11 @@ def test_a_twin_that_has_just_woken_up_shows_nothing_to_believe(dialect: Dialect
     assert "current" not in answer
     if dialect is A5:
         assert ask(dialect, pack, "mosfets", 1, {}) == {}
+
+
+def test_a_log_with_the_cell_count_gives_the_cells() -> None:
+    listener = A5.listener()
+    frames = A5.receiver().feed(raw("a5_94_14s") + raw("a5_95_14s_5frames"))
+    found = [readings for frame in frames for _board, readings in listener.take(frame)]
+    assert len(found) == 2
+    assert len(found[1]["cell_voltages"]) == 14

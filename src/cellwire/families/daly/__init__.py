@@ -1,6 +1,6 @@
 """Daly: the A5 frames of older boards and the two register dialects of newer ones, D2 and P81."""
 
-from ...codec.dialect import FAST, ONCE, REFUSAL, REPLY, SETTINGS, SLOW, Dialect, Query
+from ...codec.dialect import FAST, ONCE, REFUSAL, REPLY, SETTINGS, SLOW, Dialect, Listener, Query
 from ...codec.errors import Refused
 from ...codec.table import decode
 from .a5 import MOST_PARTS, PARTS, RECORDS, from_board, join, parts_needed
@@ -116,6 +116,31 @@ def a5_read(frame: "Frame", known: "Readings") -> "Readings":
     return decode(RECORDS[command], payload, known)
 
 
+class A5Listener(Listener):
+    """Joins answers in parts too, once the count of their elements went by."""
+
+    def __init__(self) -> None:
+        Listener.__init__(self, a5_read)
+        self._parts: "dict[tuple[int | None, int], list[Frame]]" = {}
+
+    def take(self, frame: "Frame") -> "list[tuple[int | None, Readings]]":
+        """Return (board, readings) of the answer that this frame completes."""
+        kind, board, command, payload = frame
+        if kind != REPLY or command not in PARTS or board is None:
+            return Listener.take(self, frame)
+        if payload[0] == 1:
+            self._parts[board, command] = []
+        parts = self._parts.setdefault((board, command), [])
+        parts.append(frame)
+        known = self.known.setdefault(board, {})
+        values = a5_collect(Query("", command), board, parts, known, False)
+        if not values:
+            return []
+        parts.clear()
+        known.update(values)
+        return [(board, values)]
+
+
 def d2_request(query: Query, address: int) -> bytes:
     """Return the read of the query's registers; D2 has no addresses."""
     return register_frame(D2_UNIT, READ, query.key[0], query.key[1])
@@ -189,6 +214,7 @@ DIALECTS = (
         addresses=tuple([1, 0x80] + list(range(2, 17))),
         calm=0.1,
         sum_tolerance=(0.2, 0.01),
+        listener=A5Listener,
     ),
     Dialect(
         "daly-d2",
