@@ -45,7 +45,8 @@ class Poller:
         self.gate = Gate(dialect.sum_tolerance)
         self.missing: set[str] = set()
         self.invert_current = False  # some packs are wired or made the wrong way round
-        self._refused: Counter[str] = Counter()
+        self._noes: Counter[str] = Counter()
+        self._answered: set[str] = set()  # names of queries that were ever answered
         self._asked: dict[str, float] = {}  # loop time of the last believed answer, by query
         self._misses = 0
         self._silent = False  # the last failure was silence: the pack may be asleep, and wake up with zeros
@@ -59,12 +60,14 @@ class Poller:
 
         Raises LinkError, NoAnswer or ProtocolError when the live values cannot be had.
         """
-        believed = await self._sample([query for query in self._wanted() if query.pace == FAST])
-        if believed:
+        verdict = await self._sample([query for query in self._wanted() if query.pace == FAST])
+        if verdict:
+            self.store.fail(self.pack, ERROR, _reason(verdict))
+        else:
             for query in self._wanted():
                 if query.pace != FAST and self._due(query):
                     await self._extra(query)
-        return believed
+        return not verdict
 
     def _wanted(self) -> list[Query]:
         return [query for query in self.dialect.queries if query.name not in self.missing]
@@ -81,10 +84,17 @@ class Poller:
         """Ask for a record that others can do without: a failure costs only this record."""
         try:
             await self._sample([query], 1)
-        except (NoAnswer, Refused, ProtocolError) as error:
+        except (NoAnswer, ProtocolError) as error:
             # Counted by the session. The pack answers other questions, so it may not have this record.
-            if query.optional and not (isinstance(error, NoAnswer) and error.damaged):
-                self.missing.add(query.name)
+            self._without(query, error)
+
+    def _without(self, query: Query, error: Exception) -> None:
+        """Note that a record did not come; what was never answered with anything but silence or a no is missing."""
+        self._noes[query.name] += isinstance(error, Refused)
+        ignored = query.optional and isinstance(error, NoAnswer) and error.silent
+        # A no can be damage too: only the second one counts.
+        if query.name not in self._answered and (ignored or self._noes[query.name] > 1):
+            self.missing.add(query.name)
 
     async def read_settings(self) -> list[str]:
         """Ask once for all settings; return what could not be read, in words."""
@@ -95,36 +105,42 @@ class Poller:
             for query in self._wanted():
                 if query.pace == SETTINGS:
                     try:
-                        await self._sample([query])
-                    except (NoAnswer, Refused, ProtocolError) as error:
-                        problems.append(f"{query.name}: {error}")
+                        verdict = await self._sample([query])
+                    except (NoAnswer, ProtocolError) as error:
+                        verdict = str(error)
+                    if verdict:
+                        problems.append(f"{query.name}: {_reason(verdict)}")
         finally:
             await self.session.around(after)
         return problems
 
-    async def _sample(self, queries: Sequence[Query], tries: int = 3) -> bool:
-        """Ask, and ask again what the gate doubts; return True when the sample was believed."""
+    async def _sample(self, queries: Sequence[Query], tries: int = 3) -> str:
+        """Ask, and ask again what the gate doubts; return "" when the sample was believed, else the gate's verdict."""
         answers: dict[Query, Readings] = {}
         asked = queries
         verdict = ""
         for _ in range(QUESTIONS):
             for query in asked:
                 await self._answer(query, answers, tries)
+            if not answers:
+                return "refused"
             sample = derive(_merged(answers))
             verdict = self.gate.judge(sample)
             if not verdict:
                 self.store.accept(self.pack, sample)
                 now = asyncio.get_running_loop().time()
-                for query in queries:
+                for query in answers:
                     self._asked[query.name] = now
-                return True
+                    self._answered.add(query.name)
+                return ""
             # A lie of the line is gone when asked again; what is true is said twice.
             asked = _concerned(verdict, answers)
-        cause = verdict.partition(":")[0]
+        self._reject(verdict)
+        return verdict
+
+    def _reject(self, verdict: str) -> None:
         self.pack.counts["rejected"] += 1
-        self.pack.counts[f"rejected_{cause}"] += 1
-        self.store.fail(self.pack, ERROR, _reason(verdict))
-        return False
+        self.pack.counts[f"rejected_{verdict.partition(':')[0]}"] += 1
 
     async def _answer(self, query: Query, answers: dict[Query, Readings], tries: int) -> None:
         """Put the answer to a query among the others, in place of an earlier one.
@@ -139,27 +155,22 @@ class Poller:
             values = await self.session.ask(
                 self.dialect, query, self.address, known, 1 if self._silent else tries, self._patience(query)
             )
-        except Refused:
-            # A no can be damage too: only the second one means that the pack does not have this record.
-            self._refused[query.name] += 1
-            if query.name == self.dialect.probe:
+        except (Refused, NoAnswer) as error:
+            refused = isinstance(error, Refused) and query.name != self.dialect.probe
+            if not refused and not (query.optional and others):
                 raise
-            if self._refused[query.name] > 1:
-                self.missing.add(query.name)
+            self._without(query, error)
             answers.pop(query, None)
-            return
-        except NoAnswer:
-            if not (query.optional and answers):
-                raise
-            self.missing.add(query.name)
-            answers.pop(query, None)
-            return
+        else:
+            answers[query] = self._turned(values)
         finally:
             if self.session.damage != damage:
                 self.gate.noisy()
+
+    def _turned(self, values: Readings) -> Readings:
         if self.invert_current and "current" in values:
             values["current"] = -values["current"]
-        answers[query] = values
+        return values
 
     def _patience(self, query: Query) -> float:
         """A pack that is silent must not make its neighbours late."""
@@ -169,12 +180,11 @@ class Poller:
 
     def hear(self, values: Readings) -> bool:
         """Take readings that went by on the line; return True when they were believed."""
-        sample = derive(values)
+        sample = derive(self._turned(values))
         verdict = self.gate.judge(sample)
         if verdict:
             if not verdict.startswith("doubt"):
-                self.pack.counts["rejected"] += 1
-                self.pack.counts[f"rejected_{verdict.partition(':')[0]}"] += 1
+                self._reject(verdict)
             return False
         self.store.accept(self.pack, sample)
         return True
@@ -223,8 +233,9 @@ class Poller:
         if self._misses > 1 or trouble == LOST or self.pack.time is None:
             self.store.fail(self.pack, trouble, reason)
         if silent:
-            # What it says after a pause may be the zeros of a board that just woke up.
+            # What it says after a pause may be the zeros of a board that just woke up, or another pack.
             self.gate.forget()
+            self._asked.clear()
         if self._misses == 2:
             self._lost_at = self.store.clock()
             log.warning("pack %s is %s: %s", self.pack.name, trouble, reason)
@@ -256,6 +267,7 @@ def _reason(verdict: str) -> str:
         "zero": "the pack answers nothing but zeros, as a board does that just woke up; nothing of it is shown",
         "cells_sum": "the cells do not add up to the pack voltage: wrong protocol variant or damaged data",
         "range": f"impossible value of {names}",
+        "refused": "the pack refused to tell",
         "doubt": f"{names} changed and a second question did not confirm it",
     }
     return texts.get(cause, verdict)

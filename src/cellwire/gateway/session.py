@@ -79,7 +79,8 @@ class _Answer:
 class Session:
     """The owner of one link.
 
-    counts   answers by cause: ok, silent, echo, noise, damaged, incomplete, refused, stray (bytes nobody asked for)
+    counts   answers by cause: ok, partial, silent, echo, noise, damaged, incomplete, unreadable, refused; and bytes
+             that belong to no answer: dropped, stray
     unasked  called with every frame that a pack sent by itself or that another master asked, (dialect, frame)
     damage   goes up with every answer in which bytes were wrong or missing
     foreign  set when another master's question was heard; cleared by who has waited for its silence
@@ -143,8 +144,8 @@ class Session:
                 async with self._turn:
                     final = number == tries - 1
                     return await self._ask(dialect, query, address, known, timeout or query.timeout, final)
-            except (NoAnswer, Refused) as error:
-                self.counts[error.kind if isinstance(error, NoAnswer) else "refused"] += 1
+            except (NoAnswer, ProtocolError) as error:
+                self.counts[_kind(error)] += 1
                 self._calm_until = asyncio.get_running_loop().time() + CALM
                 if number == tries - 1 or isinstance(error, Refused):
                     raise
@@ -252,6 +253,12 @@ class Session:
                         await self.link.receive(7)
                 except TimeoutError:
                     continue
+
+
+def _kind(error: NoAnswer | ProtocolError) -> str:
+    if isinstance(error, NoAnswer):
+        return error.kind
+    return "refused" if isinstance(error, Refused) else "unreadable"
 
 
 __all__ = ["NoAnswer", "ProtocolError", "Refused", "Session"]
