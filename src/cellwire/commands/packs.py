@@ -65,16 +65,19 @@ class Packs:
         self.session = Session(self.link)
         self.store = Store(time.time)
         self.every = every
-        self.dialects = chosen(options.family or getattr(self.link, "dialect", None))
+        self.dialects = chosen(options.family)
         self.line = Line(self.session, [])
 
     async def find(self) -> Sequence[Poller]:
         """Return a poller for each pack on the link; raise Failure with the reason when there is none."""
         addresses: Sequence[int] = self.options.address
         await self.session.open()
+        told = getattr(self.link, "dialect", None)
+        if told and not self.options.family:
+            self.dialects = chosen(told)
         if self.options.family and addresses and len(self.dialects) == 1 and not self.dialects[0].listens:
             found = [Found(self.dialects[0], address, {}, "as given") for address in addresses]
-        elif getattr(self.link, "dialect", None) and len(self.dialects) == 1:
+        elif told and len(self.dialects) == 1:
             address = getattr(self.link, "address", None)
             likeliest = self.dialects[0].addresses[0]
             found = [Found(self.dialects[0], likeliest if address is None else address, {}, "as the capture says")]

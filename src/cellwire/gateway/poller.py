@@ -60,14 +60,19 @@ class Poller:
 
         Raises LinkError, NoAnswer or ProtocolError when the live values cannot be had.
         """
-        verdict = await self._sample([query for query in self._wanted() if query.pace == FAST])
+        live = [query for query in self._wanted() if query.pace == FAST]
+        first = self.dialect.queries[0]
+        if first.pace != FAST and self._due(first):
+            # The dialect wants it first: some JK do not start their stream otherwise.
+            await self._extra(first)
+        verdict = await self._sample(live)
         if verdict:
             self.store.fail(self.pack, ERROR, _reason(verdict))
-        else:
-            for query in self._wanted():
-                if query.pace != FAST and self._due(query):
-                    await self._extra(query)
-        return not verdict
+            return False
+        for query in self._wanted():
+            if query.pace != FAST and self._due(query):
+                await self._extra(query)
+        return True
 
     def _wanted(self) -> list[Query]:
         return [query for query in self.dialect.queries if query.name not in self.missing]
