@@ -321,6 +321,12 @@ class Line:
                 return True
             if number < QUESTIONS - 1:
                 answers = self.ask_all(self.again(verdict, queries, answers), answers)
+        beyond = self.gate.rest(sample, verdict)
+        if beyond:
+            self.counts["partly"] += 1
+            self.compare(beyond, merged({q.name: self.pack.truth[self.step].get(q.name, {}) for q in queries}))
+            self.believed.update(beyond)
+            return True
         self.counts[verdict.partition(":")[0]] += 1
         return False
 
@@ -520,6 +526,7 @@ COLUMNS = (
     "lies",
     "gate",
     "believed",
+    "partly",
     "doubt",
     "cells_sum",
     "range",
@@ -551,7 +558,9 @@ checksum   of these: a frame came out of the receiver
 decoder    of these: readings came out (some damage leaves the readings whole)
 lies       of these: readings that are not what the pack said
 gate       samples with a lie in them that were believed
-believed   all believed samples; doubt ... zero: samples given up after three questions, by the last cause
+believed   all wholly believed samples
+partly     samples of which something stayed doubtful and was left out
+doubt ...  (to zero) samples given up after three questions, by the last cause
 late       believed values that were true a moment before: damage hid a change
 wrong      other believed values that are off by more than the documented jump
 """)

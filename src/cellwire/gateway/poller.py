@@ -25,7 +25,7 @@ Readings = dict[str, Any]
 
 SLOW_EVERY = 60.0  # seconds between records that change slowly
 QUESTIONS = 3  # times a sample is asked for at once before the gate's doubt counts as a rejection
-PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)  # seconds between tries on a pack that does not answer; the last one goes on
+PAUSES = (0.0, 0.5, 1.0, 2.0, 3.0)  # seconds between tries on a pack that does not answer; the last one goes on
 LISTEN = 2.2  # seconds without traffic after which a line has no other master (a JK master pauses less)
 QUIET_AGAIN = 10.0  # seconds without another master before a line is asked again
 
@@ -140,6 +140,10 @@ class Poller:
                 return ""
             # A lie of the line is gone when asked again; what is true is said twice.
             asked = _concerned(verdict, answers)
+        beyond = self.gate.rest(sample, verdict)
+        if beyond:
+            self.store.accept(self.pack, beyond, sample)
+            return ""
         self._reject(verdict)
         return verdict
 

@@ -96,7 +96,7 @@ class Session:
         self._open = False
         self._heard = 0.0  # loop time of the last byte, for the gap before a request
         self._calm_until = 0.0
-        self._sizes: dict[tuple[Query, int], int] = {}  # bytes of the newest answer: the next one will be as long
+        self._sizes: dict[tuple[Query, int], int] = {}  # bytes of the shortest answers: what the link may wait for
         self._streaming: dict[str, float] = {}
 
     async def open(self) -> None:
@@ -188,11 +188,13 @@ class Session:
             self.damage += 1
         if values is None:
             self._streaming.pop(dialect.name, None)
+            self._sizes.pop((query, address), None)
             values = answer.rest(final)
             self.counts["partial"] += 1
         else:
             self.counts["ok"] += 1
-            self._sizes[query, address] = answer.seen
+            # The smaller one counts: an answer may come with the late one of somebody else before it.
+            self._sizes[query, address] = min(answer.seen, self._sizes.get((query, address), answer.seen))
             if query.pushed:
                 self._streaming[dialect.name] = self._heard
         return values

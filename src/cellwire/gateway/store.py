@@ -53,9 +53,16 @@ class Store:
         self.packs[pack.name] = pack
         return pack
 
-    def accept(self, pack: PackState, readings: Readings) -> None:
-        """Take a sample that the gate believes."""
+    def accept(self, pack: PackState, readings: Readings, sample: Readings | None = None) -> None:
+        """Take the readings that the gate believes.
+
+        sample: all that was read, when some of it stayed doubtful; a reading that stays so is soon not known any more.
+        """
         now = self.clock()
+        for name in sample or ():
+            if name not in readings and now - pack.received.get(name, now) > STALE_AFTER * pack.every:
+                for known in (pack.readings, pack.received, pack.changed):
+                    known.pop(name, None)
         for name, value in readings.items():
             if pack.readings.get(name) != value or name not in pack.readings:
                 pack.changed[name] = now

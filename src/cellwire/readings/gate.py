@@ -34,6 +34,10 @@ PATIENT = 12  # samples after which a doubt that nobody spoke of again is forgot
 
 # A pack with cells cannot have a zero here; a board that just woke up says so nevertheless.
 VITAL = ("voltage", "cell_max", "cell_mean", "cell_count")
+# Without these a sample is not worth showing.
+MAIN = ("voltage", "current", "soc", "cell_voltages")
+# Without these a sample is not worth showing.
+MAIN = ("voltage", "current", "soc", "cell_voltages")
 # So many measurements, and nothing but zeros beside them: a board that just woke up.
 ZEROS = 4
 
@@ -200,6 +204,22 @@ class Gate:
         held.update(moved)
         self.last.update(sample)
         return ""
+
+    def rest(self, sample: "Readings", verdict: str) -> "Readings":
+        """Believe what is beyond doubt of a sample that stayed doubtful, and return it.
+
+        A flag that changes faster than it can be asked for twice must not hide the voltages. Nothing is returned when
+        the doubt is about one of MAIN, or when the verdict is another one.
+        """
+        cause, _, names = verdict.partition(":")
+        doubtful = names.split(",")
+        if cause != "doubt" or any([name in doubtful for name in MAIN]):
+            return {}
+        beyond: "Readings" = {}
+        for name, value in sample.items():
+            if name not in doubtful and not any([source in doubtful for source in FOLLOWS.get(name, ())]):
+                beyond[name] = value
+        return {} if not beyond or self.judge(beyond) else beyond
 
     def _returned(self, sample: "Readings", doubts: "list[str]") -> None:
         """Drop the doubts about readings that came back to what is held; on a bad line they must say so repeatedly."""
