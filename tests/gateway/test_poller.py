@@ -10,7 +10,7 @@ from fakes import FakeLink, FakePack, fake_dialect, frame_of, reply_of, warped
 from cellwire.codec.dialect import FAST, ONCE, SETTINGS, SLOW, Dialect, Query
 from cellwire.gateway import poller as poller_module
 from cellwire.gateway.errors import NoAnswer
-from cellwire.gateway.poller import Line, Poller
+from cellwire.gateway.poller import PAUSES, Line, Poller
 from cellwire.gateway.session import Session
 from cellwire.gateway.store import PackState, Store
 from cellwire.links.link import LinkLost, PortMissing
@@ -318,7 +318,7 @@ async def test_a_silent_pack_is_asked_less_and_less_often() -> None:
     await asyncio.sleep(60.0)
     task.cancel()
     at = [moment for moment, _ in link.sent]
-    assert at[-1] - at[-2] == pytest.approx(4.0 + poller._patience(QUERIES[0]), abs=0.01)
+    assert at[-1] - at[-2] == pytest.approx(PAUSES[-1] + poller._patience(QUERIES[0]), abs=0.01)
     assert len(at) < 25
 
 
@@ -388,3 +388,15 @@ async def test_what_goes_by_is_heard_and_judged() -> None:
     assert poller.pack.counts["rejected_zero"] == 1
     assert poller.pack.readings["current"] == 1.5
     assert link.sent == []
+
+
+@warped
+async def test_a_flickering_flag_is_left_out_and_the_rest_is_shown() -> None:
+    flicker = [{**CELLS, "balancing_cells": [number % 16 + 1]} for number in range(60)]
+    poller, _, _ = made({2: [{**CELLS, "balancing_cells": [1]}] * 2 + flicker})
+    for _ in range(12):
+        assert await poller.step()
+        await asyncio.sleep(1.0)
+    assert state(poller) == "online"
+    assert poller.pack.readings["voltage"] == 13.2
+    assert "balancing_cells" not in poller.pack.readings

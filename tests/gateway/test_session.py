@@ -338,3 +338,24 @@ async def test_listening_sends_nothing() -> None:
     assert [frame[0] for frame in frames] == ["reply"]
     assert asyncio.get_running_loop().time() == pytest.approx(3.0)
     assert link.sent == []
+
+
+@warped
+async def test_the_link_is_never_told_to_wait_for_more_than_an_answer_was_long() -> None:
+    """A late answer before the right one must not make the next one look unfinished."""
+    answers = [REPLY, REPLY + b"\x00" * 200, REPLY, b"", REPLY]
+    link, session = line(lambda request: answers.pop(0))
+    hints = []
+    receive = link.receive
+
+    async def noting(at_least: int = 1) -> bytes:
+        hints.append(at_least)
+        return await receive(at_least)
+
+    link.receive = noting  # type: ignore[method-assign]
+    for _ in range(3):
+        assert await ask(session) == VALUES
+    with pytest.raises(NoAnswer):
+        await ask(session)
+    assert await ask(session) == VALUES
+    assert hints == [1, len(REPLY), len(REPLY), len(REPLY), 1]

@@ -371,3 +371,35 @@ def _nothing(value: Any) -> Any:
     if isinstance(value, list):
         return [_nothing(element) for element in value]
     return "" if isinstance(value, str) else type(value)()
+
+
+def test_what_flickers_does_not_hide_the_rest() -> None:
+    gate = trusting(balancing_cells=[1])
+    sample: Readings = {}
+    verdict = ""
+    for cells in ([2], [3], [4]):
+        sample = pack(balancing_cells=cells, soc=51.0)
+        verdict = gate.judge(sample)
+    assert verdict == "doubt:balancing_cells"
+    beyond = gate.rest(sample, verdict)
+    assert beyond["soc"] == 51.0
+    assert "balancing_cells" not in beyond
+    assert gate.last["balancing_cells"] == [1]
+
+
+def test_a_doubtful_voltage_is_not_left_out_but_rejected() -> None:
+    gate = trusting()
+    sample = pack(current=80.0)
+    verdict = gate.judge(sample)
+    assert verdict == "doubt:current"
+    assert gate.rest(sample, verdict) == {}
+    assert gate.rest(sample, "cells_sum") == {}
+    assert gate.last == pack()
+
+
+def test_what_follows_from_a_doubtful_list_is_left_out_with_it() -> None:
+    gate = trusting()
+    sample = pack(temperatures=[20.0, 60.0])
+    beyond = gate.rest(sample, gate.judge(sample))
+    assert beyond["voltage"] == 13.206
+    assert not [name for name in beyond if name.startswith("temperature")]
