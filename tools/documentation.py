@@ -11,7 +11,17 @@ from cellwire.families.proof import proof
 from cellwire.readings.catalogue import ALARMS, CATALOGUE, decimals, unit
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("index.md", "wiring.md", "commands.md", "json.md", "families.md", "catalogue.md", "captures/README.md")
+PAGES = (
+    "index.md",
+    "wiring.md",
+    "commands.md",
+    "json.md",
+    "families.md",
+    "catalogue.md",
+    "gate.md",
+    "performance.md",
+    "captures/README.md",
+)
 BEGIN = "<!-- made by tools/documentation.py: families -->"
 END = "<!-- end -->"
 
