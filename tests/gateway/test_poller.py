@@ -400,3 +400,14 @@ async def test_a_flickering_flag_is_left_out_and_the_rest_is_shown() -> None:
     assert state(poller) == "online"
     assert poller.pack.readings["voltage"] == 13.2
     assert "balancing_cells" not in poller.pack.readings
+
+
+@warped
+async def test_a_pack_that_answers_again_is_asked_soon_although_it_is_not_believed_yet() -> None:
+    poller, pack, _ = made({1: [None] * 40 + [ZEROS] * 6 + [LIVE]})
+    while pack.asked.count(1) < 40:
+        assert not await poller.step()
+        await asyncio.sleep(poller.pause())
+    assert poller.pause() == PAUSES[-1]
+    assert not await poller.step()
+    assert poller.pause() <= 0.5

@@ -231,6 +231,8 @@ class Poller:
                 self._woken = True
                 await self.session.send(self.dialect.wake)
             return False
+        # It answers: what is not believed yet is asked for again soon.
+        self._misses, self._silent = 0, False
         if believed:
             self._back()
         return believed
@@ -252,7 +254,7 @@ class Poller:
     def _back(self) -> None:
         if self._lost_at is not None:
             log.warning("pack %s is back after %.0f s", self.pack.name, self.store.clock() - self._lost_at)
-        self._misses, self._lost_at, self._woken, self._silent = 0, None, False, False
+        self._lost_at, self._woken = None, False
 
 
 def _merged(answers: dict[Query, Readings]) -> Readings:
