@@ -33,7 +33,8 @@ async def _scan(options: argparse.Namespace) -> int:
     for document in documents if not options.json else []:
         print(f"{document['link']}")
         for pack in document["packs"]:
-            print(f"  {pack['dialect']} address {pack['address']}: {pack.get('model', '')} {pack['proof']}".rstrip())
+            model = f"{pack['model']}, " if "model" in pack else ""
+            print(f"  {pack['dialect']} address {pack['address']}: {model}{pack['proof']}")
         if not document["packs"]:
             print(f"  {document['problem']}: {document['advice']}")
     return DONE if any(document["packs"] for document in documents) else NO_ANSWER
