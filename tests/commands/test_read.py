@@ -160,3 +160,11 @@ def test_a_silent_pack(capsys: pytest.CaptureFixture[str]) -> None:
     assert captured.out == ""
     assert "silent" in captured.err
     assert "wake the pack" in captured.err
+
+
+def test_verbose_logs_every_byte(jbd: Served) -> None:
+    run = called("-v", "read", jbd.path, "--family", "jbd", "--address", "0", "--json")
+    assert run.returncode == 0
+    assert "> dd a5 03 00 ff fd 77" in run.stderr
+    assert "< dd 03 00" in run.stderr
+    json.loads(run.stdout)

@@ -5,6 +5,7 @@ session, which serves their questions in the order of asking.
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ..codec.dialect import Frame
 
 Readings = dict[str, Any]
+
+log = logging.getLogger("cellwire")
 
 # A line that only makes noise must not hold a question for ever: after this many time-outs' worth it is given up.
 PATIENCE = 4
@@ -173,6 +176,8 @@ class Session:
                 while values is None:
                     data = await self.link.receive(max(1, usual - answer.seen))
                     self._heard = now = loop.time()
+                    if log.isEnabledFor(logging.DEBUG):
+                        log.debug("%s < %s", self.link.name, data.hex(" "))
                     values = answer.take(data)
                     if now - began > PATIENCE * timeout + 1.0:
                         break
@@ -209,6 +214,8 @@ class Session:
             self.counts["stray"] += len(stray)
             self._tell(dialect, dialect.receiver().feed(stray))
         request = dialect.request(query, address)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s > %s", self.link.name, request.hex(" "))
         await self.link.send(request)
         return request
 
