@@ -403,3 +403,14 @@ def test_what_follows_from_a_doubtful_list_is_left_out_with_it() -> None:
     beyond = gate.rest(sample, gate.judge(sample))
     assert beyond["voltage"] == 13.206
     assert not [name for name in beyond if name.startswith("temperature")]
+
+
+def test_different_lies_do_not_agree_in_what_sums_them_up() -> None:
+    gate = trusting(balancing_cells=[], balancing=False)
+    sample: Readings = {}
+    verdict = ""
+    for cells in ([2], [3], [4]):
+        sample = pack(balancing_cells=cells, balancing=True)
+        verdict = gate.judge(sample)
+    assert "balancing" not in gate.rest(sample, verdict)
+    assert gate.last["balancing"] is False

@@ -38,6 +38,14 @@ VITAL = ("voltage", "cell_max", "cell_mean", "cell_count")
 MAIN = ("voltage", "current", "soc", "cell_voltages")
 # Without these a sample is not worth showing.
 MAIN = ("voltage", "current", "soc", "cell_voltages")
+# Readings that sum up others: different lies about those would agree in these.
+WORDS = ("alarm_bits", "alarm_bits_2", "warning_bits", "protection_bits", "fault_bits", "fault_bits_2")
+SUMMARIES: "dict[str, tuple[str, ...]]" = {
+    "balancing": ("balancing_cells",),
+    "warnings": WORDS,
+    "protections": WORDS,
+    "faults": WORDS,
+}
 # So many measurements, and nothing but zeros beside them: a board that just woke up.
 ZEROS = 4
 
@@ -217,7 +225,8 @@ class Gate:
             return {}
         beyond: "Readings" = {}
         for name, value in sample.items():
-            if name not in doubtful and not any([source in doubtful for source in FOLLOWS.get(name, ())]):
+            sources = FOLLOWS.get(name, ()) + SUMMARIES.get(name, ())
+            if name not in doubtful and not any([source in doubtful for source in sources]):
                 beyond[name] = value
         return {} if not beyond or self.judge(beyond) else beyond
 
