@@ -27,6 +27,7 @@ SLOW_EVERY = 60.0  # seconds between records that change slowly
 QUESTIONS = 3  # times a sample is asked for at once before the gate's doubt counts as a rejection
 PAUSES = (0.0, 0.5, 1.0, 2.0, 3.0)  # seconds between tries on a pack that does not answer; the last one goes on
 LISTEN = 2.2  # seconds without traffic after which a line has no other master (a JK master pauses less)
+PATIENT = 100  # believed samples after which a pack that does not tell who it is goes by its address
 QUIET_AGAIN = 10.0  # seconds without another master before a line is asked again
 
 
@@ -34,6 +35,7 @@ class Poller:
     """One pack: what was asked, what is due, and how it goes.
 
     missing names of queries that this pack does not have
+    took    seconds that the last poll needed
     """
 
     def __init__(self, session: Session, dialect: Dialect, address: int, store: Store, pack: PackState) -> None:
@@ -44,6 +46,7 @@ class Poller:
         self.pack = pack
         self.gate = Gate(dialect.sum_tolerance)
         self.missing: set[str] = set()
+        self.took = 0.0
         self.invert_current = False  # some packs are wired or made the wrong way round
         self._noes: Counter[str] = Counter()
         self._answered: set[str] = set()  # names of queries that were ever answered
@@ -72,7 +75,14 @@ class Poller:
         for query in self._wanted():
             if query.pace != FAST and self._due(query):
                 await self._extra(query)
+        if not self.pack.settled and self._identified():
+            self.store.settle(self.pack)
         return True
+
+    def _identified(self) -> bool:
+        """Return whether everything that tells who the pack is was answered, or was asked for long enough."""
+        asked = all(query.name in self._answered for query in self._wanted() if query.pace == ONCE)
+        return asked or self.pack.counts["accepted"] > PATIENT
 
     def _wanted(self) -> list[Query]:
         return [query for query in self.dialect.queries if query.name not in self.missing]
@@ -196,6 +206,8 @@ class Poller:
                 self._reject(verdict)
             return False
         self.store.accept(self.pack, sample)
+        if not self.pack.settled and self.pack.counts["accepted"] > PATIENT:
+            self.store.settle(self.pack)
         return True
 
     # All day
@@ -219,8 +231,10 @@ class Poller:
 
     async def step(self) -> bool:
         """Poll once and note how it went; return True when something was believed."""
+        began = asyncio.get_running_loop().time()
         try:
             believed = await self.poll()
+            self.took = asyncio.get_running_loop().time() - began
         except LinkError as error:
             self._miss(LOST, str(error), True)
             return False

@@ -9,12 +9,17 @@ from typing import Any
 Readings = dict[str, Any]
 
 ONLINE, STALE, ASLEEP, LOST, ERROR = "online", "stale", "asleep", "lost", "error"
+PARTIAL = "partial"  # a bank of which some packs do not count
 # Readings older than this many poll intervals are stale.
 STALE_AFTER = 3
 
 
 class PackState:
-    """What is known of one pack: its newest readings and how it goes with asking it."""
+    """What is known of one pack: its newest readings and how it goes with asking it.
+
+    settled: everything that tells its identity was read, so that `id` stays
+    since: when each active alarm came up
+    """
 
     def __init__(self, name: str, family: str, dialect: str, address: int, every: float) -> None:
         self.name = name
@@ -29,10 +34,15 @@ class PackState:
         self.trouble = ""  # ASLEEP, LOST or ERROR while the pack cannot be read
         self.reason = ""  # why, for people
         self.counts: Counter[str] = Counter()  # samples accepted, and rejected by cause
+        self.since: dict[str, float] = {}
+        self.settled = False
+        self.pinned_id = ""  # as configured, or as settled
 
     @property
     def id(self) -> str:
         """The identity of the pack for ever: from its own serial number or code, else from its address."""
+        if self.pinned_id:
+            return self.pinned_id
         for reading in ("serial_number", "battery_code", "pack_serial_number", "barcode"):
             text = "".join(letter for letter in str(self.readings.get(reading, "")) if letter.isalnum())
             if text.strip("0"):
@@ -40,12 +50,37 @@ class PackState:
         return f"{self.dialect}-{self.address}"
 
 
+class BankState:
+    """Several packs as one battery: what they come to, which of them count, and why the others do not.
+
+    missing: why a pack does not count, by its name; warnings: sentences for people
+    """
+
+    def __init__(self, name: str, packs: tuple[str, ...]) -> None:
+        self.name = name
+        self.packs = packs
+        self.readings: Readings = {}
+        self.time: float | None = None  # of the oldest sample that counts
+        self.missing: dict[str, str] = {}
+        self.warnings: list[str] = []
+
+    @property
+    def id(self) -> str:
+        """The identity of the bank in history: from its name."""
+        return f"bank-{self.name}"
+
+
 class Store:
-    """The newest readings of all packs; `clock` gives seconds since 1970."""
+    """The newest readings of all packs and banks; `clock` gives seconds since 1970.
+
+    follow: called with every accepted sample; returns what the gateway itself adds to the pack's readings
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self.packs: dict[str, PackState] = {}
+        self.banks: dict[str, BankState] = {}
+        self.follow: Callable[[PackState, Readings], Readings] = lambda pack, sample: {}
         self._watchers: set[asyncio.Queue[str]] = set()
 
     def add(self, pack: PackState) -> PackState:
@@ -63,20 +98,40 @@ class Store:
             if name not in readings and now - pack.received.get(name, now) > STALE_AFTER * pack.every:
                 for known in (pack.readings, pack.received, pack.changed):
                     known.pop(name, None)
+        self._put(pack, readings, now)
+        pack.time = now
+        pack.trouble = pack.reason = ""
+        pack.counts["accepted"] += 1
+        self._put(pack, self.follow(pack, readings), now)
+        self._tell(pack)
+
+    def _put(self, pack: PackState, readings: Readings, now: float) -> None:
         for name, value in readings.items():
             if pack.readings.get(name) != value or name not in pack.readings:
                 pack.changed[name] = now
             pack.received[name] = now
         pack.readings.update(readings)
-        pack.time = now
-        pack.trouble = pack.reason = ""
-        pack.counts["accepted"] += 1
-        self._tell(pack)
 
     def fail(self, pack: PackState, trouble: str, reason: str) -> None:
         """Note that the pack cannot be read, and why; its old readings stay, and grow old."""
         pack.trouble, pack.reason = trouble, reason
         self._tell(pack)
+
+    def settle(self, pack: PackState) -> None:
+        """Fix the identity of a pack that told all it can; boards without a serial number may share one."""
+        wanted = pack.id
+        if any(other.id == wanted and other.settled for other in self.packs.values() if other is not pack):
+            wanted = f"{wanted}-{pack.name}"
+        pack.pinned_id, pack.settled = wanted, True
+
+    def remove(self, name: str) -> None:
+        """Forget a pack."""
+        self.packs.pop(name, None)
+
+    def add_bank(self, bank: BankState) -> BankState:
+        """Return the bank, known to the store from now on."""
+        self.banks[bank.name] = bank
+        return bank
 
     def state(self, pack: PackState) -> str:
         """Return online, stale, asleep, lost or error."""
@@ -104,9 +159,21 @@ class Store:
         if pack.reason:
             document["reason"] = pack.reason
         document["readings"] = dict(pack.readings)
-        document["problems"] = [
-            alarm for names in ("faults", "protections", "warnings") for alarm in pack.readings.get(names, ())
-        ]
+        document["problems"] = problems(pack.readings)
+        return document
+
+    def bank_snapshot(self, bank: BankState) -> Readings:
+        """Return the bank as the JSON document that every output shows (docs/json.md)."""
+        document: Readings = {"bank": bank.name, "id": bank.id, "packs": list(bank.packs)}
+        document["present"] = len(bank.packs) - len(bank.missing)
+        document["missing"] = dict(bank.missing)
+        if bank.time is not None:
+            document["time"] = utc(bank.time)
+            document["age"] = round(max(0.0, self.clock() - bank.time), 3)
+        document["state"] = LOST if len(bank.missing) == len(bank.packs) else PARTIAL if bank.missing else ONLINE
+        document["readings"] = dict(bank.readings)
+        document["problems"] = problems(bank.readings)
+        document["warnings"] = list(bank.warnings)
         return document
 
     async def watch(self) -> AsyncIterator[PackState]:
@@ -115,7 +182,9 @@ class Store:
         self._watchers.add(queue)
         try:
             while True:
-                yield self.packs[await queue.get()]
+                pack = self.packs.get(await queue.get())
+                if pack is not None:
+                    yield pack
         finally:
             self._watchers.discard(queue)
 
@@ -124,6 +193,11 @@ class Store:
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(pack.name)
+
+
+def problems(readings: Readings) -> list[str]:
+    """Return the names of all active faults, protections and warnings, the worst first."""
+    return [alarm for names in ("faults", "protections", "warnings") for alarm in readings.get(names, ())]
 
 
 def utc(seconds: float) -> str:

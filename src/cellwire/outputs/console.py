@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 Snapshot = dict[str, Any]
 
 SIGNS = {"degC": "°C", "ohm": "Ω"}
-GROUPS = ("pack", "cells", "temperatures", "switches", "alarms", "totals", "identity", "settings", "link")
+GROUPS = (
+    "pack", "cells", "temperatures", "switches", "alarms", "totals", "meters", "counter", "limits", "bank", "identity",
+    "settings", "link",
+)  # fmt: skip
 MEANINGS = dict(ALARMS)
 
 

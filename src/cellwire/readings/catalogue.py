@@ -15,9 +15,12 @@ QUANTITIES = (
     ("small_current", "A", 3, -30.0, 30.0, 0.5, 0.10),
     ("power", "W", 1, -300000.0, 300000.0, 500.0, 0.12),
     ("percent", "%", 1, 0.0, 100.0, 2.0, 0.0),
+    ("percent_difference", "%", 1, -100.0, 100.0, 2.0, 0.0),
     ("duty", "", 0, 0, 65535, 50, 0.0),
     ("capacity", "Ah", 2, 0.0, 50000.0, 1.0, 0.02),
     ("charge", "Ah", 1, 0.0, 4294967295.0, 2.0, 0.0),
+    ("metered_charge", "Ah", 3, 0.0, 4294967295.0, 2.0, 0.0),
+    ("metered_energy", "kWh", 4, 0.0, 4294967295.0, 0.1, 0.0),
     ("energy", "Wh", 0, 0.0, 4294967295.0, 100.0, 0.02),
     ("temperature", "degC", 1, -60.0, 200.0, 3.0, 0.0),
     ("temperature_difference", "K", 1, 0.0, 260.0, 6.0, 0.0),
@@ -662,7 +665,34 @@ DALY = (
     ("settings_raw", "number", LIST, "settings", "registers whose meaning is not known, as sent"),
 )
 
-CATALOGUE = LIVE + IDENTITY + _limits() + SETTINGS + JK + JBD + DALY
+# What the gateway itself works out, for packs and for banks; no BMS sends these.
+GATEWAY = (
+    ("energy_in", "metered_energy", TOTAL, "meters", "energy that went in, metered by Cellwire"),
+    ("energy_out", "metered_energy", TOTAL, "meters", "energy that came out, metered by Cellwire"),
+    ("charge_in", "metered_charge", TOTAL, "meters", "charge that went in, metered by Cellwire"),
+    ("charge_out", "metered_charge", TOTAL, "meters", "charge that came out, metered by Cellwire"),
+    ("counted_soc", "percent", MEASUREMENT, "counter", "state of charge by Cellwire's own coulomb counter"),
+    ("counted_soc_error", "percent", MEASUREMENT, "counter", "how far the counted state of charge may be off"),
+    ("soc_drift", "percent_difference", MEASUREMENT, "counter", "state of charge of the BMS minus the counted one"),
+    ("last_full", "clock", STATE, "counter", "when the pack was last truly full, seconds since 1970"),
+    ("time_to_full", "countdown", MEASUREMENT, "counter", "time to full at the smoothed present current"),
+    ("time_to_empty", "countdown", MEASUREMENT, "counter", "time to empty at the smoothed present current"),
+    ("charge_voltage_limit", "pack_voltage", MEASUREMENT, "limits", "CVL: highest voltage to charge with now"),
+    ("charge_current_limit", "current", MEASUREMENT, "limits", "CCL: largest current to charge with now"),
+    ("discharge_current_limit", "current", MEASUREMENT, "limits", "DCL: largest current to discharge with now"),
+    ("charge_voltage_reason", "text", TEXT, "limits", "what sets the charge voltage limit"),
+    ("charge_current_reason", "text", TEXT, "limits", "what sets the charge current limit"),
+    ("discharge_current_reason", "text", TEXT, "limits", "what sets the discharge current limit"),
+    ("packs_present", "count", STATE, "bank", "packs of the bank that count now"),
+    ("packs_total", "count", STATE, "bank", "packs of the bank"),
+    ("voltage_spread", "pack_voltage", MEASUREMENT, "bank", "highest minus lowest pack voltage of the bank"),
+    ("cell_min_pack", "text", TEXT, "bank", "pack with the lowest cell"),
+    ("cell_max_pack", "text", TEXT, "bank", "pack with the highest cell"),
+    ("temperature_min_pack", "text", TEXT, "bank", "pack with the coldest sensor"),
+    ("temperature_max_pack", "text", TEXT, "bank", "pack with the warmest sensor"),
+)
+
+CATALOGUE = LIVE + IDENTITY + _limits() + SETTINGS + JK + JBD + DALY + GATEWAY
 
 BY_NAME = {row[0]: row for row in CATALOGUE}
 QUANTITY = {row[0]: row for row in QUANTITIES}
