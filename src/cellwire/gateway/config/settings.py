@@ -1,0 +1,328 @@
+"""Every key of the configuration: its name, type, default, rule and meaning; checking and documentation come from here.
+
+A section is a frozen class, a key is a field of it. A new section is its class, and one line in `Config`. What its
+keys must be together says its `conflicts`: it gets the values that were given, None for those that are wrong already.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
+
+from ...families import FAMILIES, dialects
+from ...links import ADDRESSES, open_link
+from ..limits import CHEMISTRIES
+
+GRANTS = ("read", "operate", "configure", "service")
+LONGEST_NAME = 64
+
+# What is wrong with a value, and a sentence to act on; the key before them where it is not clear.
+Wrong = tuple[str, str]
+Conflict = tuple[str, str, str]
+Values = dict[str, Any]
+
+
+class Rule(NamedTuple):
+    """What a value must be: in words, and as a check."""
+
+    words: str
+    check: Callable[[Any], Wrong | None]
+
+
+class Key(NamedTuple):
+    """What stands beside the type of a field: its meaning for people, and the rule for its values."""
+
+    meaning: str
+    rule: Rule | None = None
+    section: str = ""  # how the section is called in the file, where the field is a section called otherwise
+    example: Any = None  # where the default shows nothing
+
+
+class Row(NamedTuple):
+    """One key as the checks and the documentation want it; `default` is MISSING where there is none."""
+
+    name: str
+    type: Any
+    default: Any
+    key: Key
+
+    @property
+    def in_file(self) -> str:
+        """The name in the file."""
+        return self.key.section or self.name
+
+
+@cache
+def rows(section: type) -> dict[str, Row]:
+    """Return the keys of a section by their names in the file."""
+    hints = get_type_hints(section, include_extras=True)
+    found: dict[str, Row] = {}
+    for field in fields(section):
+        kind, *rest = get_args(hints[field.name]) or (hints[field.name],)
+        if rest and isinstance(rest[-1], Key):
+            row = Row(field.name, kind, field.default, rest[-1])
+            found[row.in_file] = row
+    return found
+
+
+def between(low: float, high: float, what: str = "a number") -> Rule:
+    """Return the rule that a number lies between two others; it keeps nan and inf out, too."""
+
+    def check(value: float) -> Wrong | None:
+        if low <= value <= high:
+            return None
+        return f"{value} is not between {low:g} and {high:g}", f"write {what} from {low:g} to {high:g}"
+
+    return Rule(f"{low:g} to {high:g}", check)
+
+
+def one_of(words: tuple[str, ...]) -> Rule:
+    """Return the rule that a text is one of these words."""
+    listed = ", ".join(f'"{word}"' for word in words)
+
+    def check(value: str) -> Wrong | None:
+        return None if value in words else (f"there is no {short(value)}", f"write one of {listed}")
+
+    return Rule(", ".join(f"`{word}`" for word in words), check)
+
+
+def matches(pattern: str, words: str, fix: str) -> Rule:
+    """Return the rule that a text is made as the pattern says."""
+
+    def check(value: str) -> Wrong | None:
+        return None if re.fullmatch(pattern, value) else (f"{short(value)} is not {words}", fix)
+
+    return Rule(words, check)
+
+
+def short(text: str) -> str:
+    """Return the text in quotes, cut where it is long."""
+    return repr(text if len(text) <= 60 else text[:57] + "...")
+
+
+def spans(numbers: list[int]) -> str:
+    """Return sorted numbers as people write them: 1 to 16, 128."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def _name(value: str) -> Wrong | None:
+    fix = f'write 1 to {LONGEST_NAME} letters, digits, spaces and - _ . such as "garden shed"'
+    if not value.strip():
+        return "the name is empty", fix
+    if len(value) > LONGEST_NAME:
+        return f"the name has {len(value)} characters", fix
+    strange = sorted({sign for sign in value if not sign.isalnum() and sign not in " -_."})
+    if strange:
+        return f"{value!r} has {' '.join(map(repr, strange))} in it, which addresses of pages cannot hold", fix
+    if value != value.strip() or not any(sign.isalnum() for sign in value):
+        return f"{value!r} begins or ends with a space, or has neither letter nor digit", fix
+    return None
+
+
+def _link(value: str) -> Wrong | None:
+    try:
+        open_link(value)
+    except ValueError as error:
+        problem, _, fix = str(error).partition("; ")
+        return problem, fix or f"write {ADDRESSES}"
+    return None
+
+
+def _family(value: str) -> Wrong | None:
+    if not value or dialects(value):
+        return None
+    known = ", ".join([*FAMILIES, *(dialect.name for dialect in dialects())])
+    return f"there is no family {short(value)}", f"write one of {known}, or leave it out: it is found out then"
+
+
+def _listen(value: str) -> Wrong | None:
+    found = re.fullmatch(r"(?:\[[0-9a-fA-F:.%\w]+\]|[^:/\[\]\s]+):([0-9]{1,5})", value)
+    if found and int(found[1]) < 65536:
+        return None
+    fix = 'write host:port, such as "0.0.0.0:6789" for everybody or "127.0.0.1:6789" for this computer only'
+    return f"{short(value)} is not a host and a port", fix
+
+
+NAME = Rule(f"1 to {LONGEST_NAME} letters, digits, spaces and `- _ .`", _name)
+AMPERES = between(0.1, 10000, "a number of amperes")
+DAYS = between(1, 36500, "a number of days")
+
+
+@dataclass(frozen=True)
+class LimitSettings:
+    """How charge and discharge limits are worked out; without a chemistry none are shown."""
+
+    chemistry: Annotated[str, Key("what the cells are made of", one_of(("", *CHEMISTRIES)), example="lfp")] = ""
+    charge_current: Annotated[
+        float | None, Key("largest charge current, A; without it none is shown", AMPERES, example=100.0)
+    ] = None
+    discharge_current: Annotated[
+        float | None, Key("largest discharge current, A; without it none is shown", AMPERES, example=150.0)
+    ] = None
+    charge_voltage: Annotated[
+        float | None,
+        Key("V per cell to charge to; without it that of the chemistry", between(1.5, 4.4, "volts"), example=3.45),
+    ] = None
+
+    @staticmethod
+    def conflicts(values: Values) -> Iterator[Conflict]:
+        """Yield what the limits need and do not have, or have beyond what the chemistry bears."""
+        chemistry = values.get("chemistry", "")
+        others = [name for name in values if name != "chemistry"]
+        if others and chemistry == "":
+            fix = f"write chemistry = one of {', '.join(CHEMISTRIES)} below it, or leave the limits out"
+            yield others[0], "without a chemistry no limits are worked out", fix
+        voltage, cells = values.get("charge_voltage"), CHEMISTRIES.get(chemistry)
+        if voltage is not None and cells and not cells.low <= voltage <= cells.highest:
+            problem = f"{chemistry} cells are not charged to {voltage} V"
+            yield "charge_voltage", problem, f"write {cells.low} to {cells.highest}, or leave it out"
+
+
+@dataclass(frozen=True)
+class PackSettings:
+    """One pack: where it is, and how it is read."""
+
+    name: Annotated[str, Key("what people call the pack; it stands in addresses of pages", NAME, example="shed")]
+    link: Annotated[
+        str, Key("where it is connected", Rule("[address of a link](commands.md)", _link), example="/dev/ttyUSB0")
+    ]
+    family: Annotated[
+        str,
+        Key(
+            "family or dialect; found out when left out",
+            Rule("[family or dialect](families.md)", _family),
+            example="jbd",
+        ),
+    ] = ""
+    address: Annotated[
+        int | None, Key("board number on a line with several packs", between(0, 255, "a board number"), example=1)
+    ] = None
+    every: Annotated[float, Key("seconds between two reads", between(0.2, 3600, "a number of seconds"))] = 2.0
+    grant: Annotated[str, Key("the most that anybody may change on it", one_of(GRANTS))] = "read"
+    invert_current: Annotated[bool, Key("turn the sign of the current round")] = False
+    id: Annotated[
+        str,
+        Key(
+            "the identity that the pack must have, as the page shows it",
+            matches(r"[A-Za-z0-9._-]{0,64}", "letters, digits and - _ .", "copy the id from the page, or leave it out"),
+        ),
+    ] = ""
+    capacity: Annotated[
+        float | None,
+        Key("Ah when full, where the BMS does not say", between(0.1, 100000, "ampere-hours"), example=280.0),
+    ] = None
+    limits: Annotated[LimitSettings, Key("charge and discharge limits")] = LimitSettings()
+
+    @staticmethod
+    def conflicts(values: Values) -> Iterator[Conflict]:
+        """Yield an address that the family does not have."""
+        address, family = values.get("address"), values.get("family", "")
+        if address is None or family is None:
+            return
+        known = sorted({number for dialect in dialects(family) for number in dialect.addresses})
+        if address not in known:
+            pack = f"a {family} pack" if family else "any pack"
+            yield "address", f"{address} is no address of {pack}", f"write one of {spans(known)}, or leave it out"
+
+
+@dataclass(frozen=True)
+class BankSettings:
+    """Several packs in parallel, shown as one battery."""
+
+    name: Annotated[str, Key("what people call the bank; no pack may have the same name", NAME, example="house")]
+    packs: Annotated[
+        tuple[str, ...], Key("names of its packs; a pack is in one bank at most", None, example=("shed", "garage"))
+    ]
+    join_difference: Annotated[
+        float,
+        Key(
+            "V between packs above which joining them is warned of, for 16 cells in series", between(0.01, 10, "volts")
+        ),
+    ] = 0.5
+
+
+@dataclass(frozen=True)
+class WebSettings:
+    """The page and its HTTP interface."""
+
+    listen: Annotated[str, Key("host:port to serve on", Rule("host:port, 0 takes any free port", _listen))] = (
+        "0.0.0.0:6789"
+    )
+    hosts: Annotated[
+        tuple[str, ...],
+        Key(
+            "further names by which the page is called, for the check against foreign hosts",
+            matches(
+                r"[^\s/:@]+|\[[0-9a-fA-F:.]+\]", "a host name", 'write the name alone, such as "cellwire.example.org"'
+            ),
+        ),
+    ] = ()
+    prefix: Annotated[
+        str,
+        Key(
+            "path below which a reverse proxy shows the page",
+            matches(
+                r"(/[A-Za-z0-9._~-]+)*",
+                "a path such as /cellwire",
+                'begin with a slash and end without, like "/cellwire"',
+            ),
+        ),
+    ] = ""
+    guests: Annotated[bool, Key("let everybody read without a password")] = False
+    access: Annotated[Path, Key("file of users, passwords (hashed) and tokens")] = Path("access.json")
+    certificate: Annotated[
+        Path | None, Key("file with the certificate (chain), PEM, for https", example="certificate.pem")
+    ] = None
+    key: Annotated[Path | None, Key("file with the certificate's private key, PEM", example="key.pem")] = None
+    proxy: Annotated[bool, Key("behind a reverse proxy: believe its X-Forwarded-* headers")] = False
+
+    @staticmethod
+    def conflicts(values: Values) -> Iterator[Conflict]:
+        """Yield a certificate without its key, a key without its certificate, and files that are not there."""
+        for one, other in (("certificate", "key"), ("key", "certificate")):
+            if one in values and other not in values:
+                yield one, f"there is no {other} to it", f'write {other} = "FILE.pem" as well, or leave {one} out'
+            path = values.get(one)
+            if path is not None and not os.path.isfile(path):
+                yield one, f"there is no file {path}", "put the file there, or correct its name"
+
+
+@dataclass(frozen=True)
+class HistorySettings:
+    """What is kept, how often and how long."""
+
+    path: Annotated[Path, Key("the file")] = Path("cellwire.db")
+    every: Annotated[float, Key("seconds between two rows of a pack", between(0.2, 3600, "a number of seconds"))] = 5.0
+    commit: Annotated[
+        float,
+        Key(
+            "seconds between two writes to the disk, the most that a power cut loses; 60 or 300 for an SD card",
+            between(1, 3600, "a number of seconds"),
+        ),
+    ] = 10.0
+    keep_raw: Annotated[float, Key("days that every row is kept", DAYS)] = 730.0
+    keep_minutes: Annotated[float, Key("days that minutes are kept; hours and days stay", DAYS)] = 1826.0
+    size: Annotated[
+        float, Key("MB that the file may have; the oldest hours go first", between(10, 1000000, "megabytes"))
+    ] = 4000.0
+    enabled: Annotated[bool, Key("keep a history")] = True
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration: each field but the last is a section of the file."""
+
+    packs: Annotated[tuple[PackSettings, ...], Key("one for each pack", None, "pack")] = ()
+    banks: Annotated[tuple[BankSettings, ...], Key("one for each bank", None, "bank")] = ()
+    web: Annotated[WebSettings, Key("the page")] = WebSettings()
+    history: Annotated[HistorySettings, Key("the history")] = HistorySettings()
+    path: Path = Path("cellwire.toml")
