@@ -1,0 +1,99 @@
+/** How it goes: the gateway, its history, and each pack. */
+import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
+import { api, type PackHealth } from "../../api";
+import { age, bytes, fixed, span, words } from "../../format";
+import { ageOf, health, packNamed, stateOf, tick } from "../../live";
+import { Badge, StateBadge } from "../../parts/Badge";
+import { Card } from "../../parts/Card";
+import { Loading } from "../../parts/Loading";
+import { Notice } from "../../parts/Notice";
+import { Pairs } from "../../parts/Pairs";
+import { link } from "../../router";
+import { t } from "../../texts";
+import { moment } from "../history/ticks";
+import { linkQuality } from "../pack/quality";
+import { megabytes } from "./figures";
+
+const RENEW = 10000; // ms, where the stream says nothing of health
+
+export function HealthPart() {
+  useEffect(() => {
+    const ask = () => void api.health().then((answer) => (health.value = answer), () => undefined);
+    ask();
+    const timer = setInterval(() => document.visibilityState === "visible" && ask(), RENEW);
+    return () => clearInterval(timer);
+  }, []);
+  const now = health.value;
+  if (!now) return <Loading />;
+  const { history } = now;
+  return (
+    <>
+      <div class="settings-two">
+        <Card title={t("health.gateway")}>
+          <Pairs
+            rows={[
+              [t("health.version"), now.version],
+              [t("health.started"), moment(now.started, false)],
+              [t("health.uptime"), span(now.uptime)],
+              ...(now.clients === undefined ? [] : [[t("health.clients"), String(now.clients)] as [string, string]]),
+            ]}
+          />
+        </Card>
+        <Card
+          title={t("health.history")}
+          aside={
+            history.state === "ok" ? (
+              <Badge tone="good" icon="good">{t("health.history.ok")}</Badge>
+            ) : history.state === "failing" ? (
+              <Badge tone="bad" icon="bad">{t("health.history.failing")}</Badge>
+            ) : (
+              <Badge tone="idle" icon="idle">{t("health.history.off")}</Badge>
+            )
+          }
+        >
+          {history.state === "failing" && <Notice tone="bad">{history.reason}</Notice>}
+          {history.state !== "off" && (
+            <Pairs
+              rows={[
+                ...(history.file_bytes === undefined ? [] : [[t("health.history.file"), bytes(history.file_bytes)] as [string, string]]),
+                ...(history.queued_rows === undefined ? [] : [[t("health.history.queued"), fixed(history.queued_rows, 0)] as [string, string]]),
+                ...(history.loses_at_most_s === undefined ? [] : [[t("health.history.loses"), span(history.loses_at_most_s)] as [string, string]]),
+                ...(history.mb_per_day === undefined ? [] : [[t("health.history.written"), t("health.history.written.value", { size: megabytes(history.mb_per_day) })] as [string, string]]),
+              ]}
+            />
+          )}
+        </Card>
+      </div>
+      <h2 class="settings-heading">{t("health.packs")}</h2>
+      {now.packs.length === 0 && <p class="muted">{t("health.packs.none")}</p>}
+      <div class="grid">
+        {now.packs.map((pack) => (
+          <PackCard key={pack.pack} pack={pack} />
+        ))}
+      </div>
+    </>
+  );
+}
+
+function PackCard({ pack }: { pack: PackHealth }) {
+  void tick.value;
+  const live = packNamed(pack.pack);
+  const counts = pack.link?.counts ?? pack.samples ?? {};
+  const { good, bad, share } = linkQuality(counts);
+  const doubted = Object.entries(pack.samples ?? {}).filter(([cause, count]) => cause.startsWith("rejected_") && count > 0);
+  const causes = [...bad, ...doubted.map(([cause, count]): [string, number] => [cause.slice("rejected_".length), count])];
+  const rows: [string, ComponentChildren][] = [
+    [t("health.age"), age(live ? ageOf(live) : (pack.age ?? null))],
+    [t("health.good"), share === null ? fixed(good, 0) : t("health.share", { n: fixed(good, 0), share: fixed(share, share < 99.95 ? 1 : 0) })],
+    [t("health.bad"), causes.length === 0 ? t("health.bad.none") : causes.map(([cause, count]) => <div key={cause}>{`${words(cause)}: ${fixed(count, 0)}`}</div>)],
+    ...(typeof pack.link?.poll_time === "number" ? [[t("health.poll"), t("unit.second", { n: fixed(pack.link.poll_time, 2) })] as [string, string]] : []),
+    ...(pack.link?.address ? [[t("health.link"), <code key="link">{pack.link.address}</code>] as [string, ComponentChildren]] : []),
+  ];
+  return (
+    <Card level={3} title={<a href={link("pack", pack.pack)}>{pack.pack}</a>} aside={<StateBadge state={live ? stateOf(live) : pack.state} />}>
+      {(live?.reason ?? pack.reason) && <p class="settings-reason">{live?.reason ?? pack.reason}</p>}
+      <Pairs rows={rows} />
+    </Card>
+  );
+}
