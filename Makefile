@@ -5,9 +5,10 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEBIAN := $(VENV)/.debian
 MINUTES ?= 10
 
-.PHONY: help setup demo test check format bench docs corruption soak fuzz micropython clean
+.PHONY: help setup page demo test check format bench docs corruption soak fuzz micropython clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
@@ -18,10 +19,17 @@ $(READY): pyproject.toml constraints.txt tools/setup.sh
 	@bash tools/setup.sh $(VENV)
 	@touch $@
 
-demo: $(READY)  ## simulated packs, read and shown; nothing to connect
+$(DEBIAN): tools/debian.sh | $(READY)  # programs that the tests are done with: a browser, a tracer of system calls
+	@bash tools/debian.sh chromium strace openssl
+	@touch $@
+
+demo: page  ## the gateway with simulated packs, and its page; nothing to connect
 	$(BIN)/cellwire demo
 
-test: $(READY)  ## all tests, on all cores
+page: $(READY)  ## the page, built from web/ into the package
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+
+test: $(READY) $(DEBIAN) page  ## all tests, on all cores
 	$(BIN)/pytest -n auto --dist worksteal
 
 check: $(READY)  ## format, lint, types, architecture
@@ -56,5 +64,5 @@ docs: $(READY)  ## the documentation as web pages in site/
 	$(BIN)/python tools/documentation.py site
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) $(VENV)-bench site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-bench web/node_modules src/cellwire/outputs/web/page site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
