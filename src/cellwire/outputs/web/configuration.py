@@ -1,0 +1,149 @@
+"""The configuration, and looking for packs, for those with the grant configure."""
+
+import asyncio
+
+from aiohttp import web
+
+from ...gateway.config import ConfigError
+from .answers import Problem, answer
+from .desk import ChangeRefused
+from .schema import NUMBER, TEXT, WHOLE, YES_OR_NO, Schema, listed, or_null, refer, thing
+from .site import Site
+from .visit import Route, Visit
+
+
+async def show(site: Site, visit: Visit) -> web.StreamResponse:
+    """Answer GET configuration."""
+    return answer(site.desk.configuration())
+
+
+async def change_pack(site: Site, visit: Visit) -> web.StreamResponse:
+    """Answer PUT configuration/packs/{name}."""
+    return await _change(site, visit, "pack")
+
+
+async def change_bank(site: Site, visit: Visit) -> web.StreamResponse:
+    """Answer PUT configuration/banks/{name}."""
+    return await _change(site, visit, "bank")
+
+
+async def change_history(site: Site, visit: Visit) -> web.StreamResponse:
+    """Answer PUT configuration/history."""
+    return await _change(site, visit, "history")
+
+
+async def change_web(site: Site, visit: Visit) -> web.StreamResponse:
+    """Answer PUT configuration/web."""
+    return await _change(site, visit, "web")
+
+
+async def _change(site: Site, visit: Visit, kind: str) -> web.StreamResponse:
+    value = None if visit.request.method == "DELETE" else visit.body
+    work = asyncio.create_task(site.desk.change(kind, visit.names.get("name", ""), value, visit.visitor.title))
+    try:
+        # What was begun is brought to its end, even when the server is taken down by that very change.
+        await asyncio.shield(work)
+    except ConfigError as error:
+        mistakes = [
+            {"line": mistake.line, "key": mistake.key, "problem": mistake.problem, "fix": mistake.fix}
+            for mistake in error.mistakes
+        ]
+        raise Problem(422, "bad_request", str(error), mistakes=mistakes) from None
+    except ChangeRefused as error:
+        raise Problem(409, "unavailable", str(error)) from None
+    return answer({"applied": True})
+
+
+async def scan(site: Site, visit: Visit) -> web.StreamResponse:
+    """Answer POST scan."""
+    site.desk.scan()
+    return answer(site.desk.scanned(), 202)
+
+
+async def scanned(site: Site, visit: Visit) -> web.StreamResponse:
+    """Answer GET scan."""
+    return answer(site.desk.scanned())
+
+
+APPLIED = thing({"applied": YES_OR_NO})
+ANY: Schema = {"type": "object"}
+CONFIGURATION = thing(
+    {"path": TEXT, "writable": YES_OR_NO, "packs": listed(ANY), "banks": listed(ANY), "web": ANY, "history": ANY},
+    {"text": TEXT},
+)
+SCAN = thing(
+    {
+        "running": YES_OR_NO,
+        "links": listed(thing({"link": TEXT}, {"packs": listed(ANY), "problem": TEXT, "advice": TEXT})),
+    }
+)
+LIMITS = thing(
+    {},
+    or_null({"chemistry": TEXT, "charge_current": NUMBER, "discharge_current": NUMBER, "charge_voltage": NUMBER}),
+)
+PACK = thing(
+    {},
+    {
+        "name": {**TEXT, "description": "another name from now on"},
+        **or_null(
+            {
+                "link": TEXT, "family": TEXT, "address": WHOLE, "every": NUMBER, "grant": TEXT,
+                "invert_current": YES_OR_NO, "id": TEXT, "capacity": NUMBER, "limits": LIMITS,
+            }
+        ),
+    },
+    description="Keys that are not named stay as they are; null takes one away.",
+)  # fmt: skip
+BANK = thing(
+    {}, {"name": TEXT, **or_null({"packs": listed(TEXT), "join_difference": NUMBER})}, description=PACK["description"]
+)
+HISTORY = thing(
+    {},
+    or_null(
+        {
+            "enabled": YES_OR_NO, "every": NUMBER, "commit": NUMBER, "keep_raw": NUMBER, "keep_minutes": NUMBER,
+            "size": NUMBER,
+        }
+    ),
+    description="Its path is changed in the file only.",
+)  # fmt: skip
+WEB = thing(
+    {},
+    or_null({"listen": TEXT, "hosts": listed(TEXT), "prefix": TEXT, "guests": YES_OR_NO, "proxy": YES_OR_NO}),
+    description="The paths access, certificate and key are changed in the file only.",
+)
+SCHEMAS = {"Configuration": CONFIGURATION, "Scan": SCAN}
+
+WRONG = (409, 422)
+ROUTES = (
+    Route("GET", "/configuration", "configure", show, "The configuration, no secrets", {200: refer("Configuration")}),
+    Route(
+        "PUT", "/configuration/packs/{name}", "configure", change_pack, "Add or change a pack", {200: APPLIED},
+        body=PACK, problems=WRONG, loose=True,
+    ),
+    Route(
+        "DELETE", "/configuration/packs/{name}", "configure", change_pack, "Remove a pack; its history stays",
+        {200: APPLIED}, problems=WRONG,
+    ),
+    Route(
+        "PUT", "/configuration/banks/{name}", "configure", change_bank, "Add or change a bank", {200: APPLIED},
+        body=BANK, problems=WRONG, loose=True,
+    ),
+    Route(
+        "DELETE", "/configuration/banks/{name}", "configure", change_bank, "Remove a bank; its history stays",
+        {200: APPLIED}, problems=WRONG,
+    ),
+    Route(
+        "PUT", "/configuration/history", "configure", change_history, "Change how the history is kept", {200: APPLIED},
+        body=HISTORY, problems=WRONG, loose=True,
+    ),
+    Route(
+        "PUT", "/configuration/web", "configure", change_web, "Change how the page is served", {200: APPLIED},
+        body=WEB, problems=WRONG, loose=True,
+    ),
+    Route(
+        "POST", "/scan", "configure", scan, "Look for packs on all serial ports, in the background",
+        {202: refer("Scan")},
+    ),
+    Route("GET", "/scan", "configure", scanned, "What the last scan found", {200: refer("Scan")}),
+)  # fmt: skip
