@@ -664,7 +664,7 @@ def test_sections() -> None:
         ({"name": "new", "link": 3}, "pack.link"),
         ({"name": "new", "link": "COM3", "evry": 3}, "pack.evry"),
         ({"name": "new", "link": "COM3", "limits": [None]}, "pack.limits"),
-        ({"name": "new", "link": "COM3", "limits": {"a": {"b": None}}}, None),
+        ({"name": "new", "link": "COM3", "limits": {"a": {"b": None}}}, "pack.limits.a"),
         ({"name": "new", "link": "COM3", "every": [[None, {}]]}, "pack.every"),
         ({"name": "new", "link": "\ud800"}, "pack.link"),
         ({"name": "new", "link": "/dev/\ud800"}, ""),

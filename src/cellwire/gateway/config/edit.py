@@ -266,9 +266,10 @@ def _merged(old: Data, settings: Mapping[str, Any], section: type | None) -> Dat
     known = rows(section) if section else {}
     for name, value in settings.items():
         row = known.get(name)
-        if isinstance(value, Mapping):
+        inner = section_of(row) if row else None
+        if isinstance(value, Mapping) and inner:
             before = old.get(name)
-            value = _merged(before if isinstance(before, dict) else {}, value, section_of(row) if row else None) or None
+            value = _merged(before if isinstance(before, dict) else {}, value, inner) or None
         if value is None:
             new.pop(name, None)
         elif name in old or row is None or not _is_default(value, row.default):
