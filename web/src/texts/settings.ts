@@ -98,7 +98,7 @@ export const settings = {
   "users.change.of": "Change user {name}",
   "users.change.title": "Change {name}",
   "users.change.password": "New password",
-  "users.change.hint": "A user is changed by setting both anew: what it may do, and its password.",
+  "users.change.hint": "The user has to log in again. Without a new password the present one stays.",
   "users.saved": "{name} was saved.",
   "users.removed": "{name} was removed.",
   "grant.read": "read",

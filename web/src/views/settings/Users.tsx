@@ -158,18 +158,16 @@ export function Users() {
 }
 
 function UserForm({ user, taken, onClose, onSaved }: { user: User | null; taken: readonly string[]; onClose: () => void; onSaved: (name: string) => Promise<void> }) {
-  // The gateway knows no change of a user: it is taken away and added anew, once all is known to be right.
-  const [away, setAway] = useState(false);
   const form = useForm(
     { name: user?.name ?? "", grant: user?.grant ?? "read", password: "", repeat: "" },
-    (fields) => ({ ...nameFaults(fields, user ? [] : taken), ...passwordFaults(fields, String(fields.name).trim()) }),
+    (fields) => {
+      const keeps = user !== null && fields.password === "" && fields.repeat === "";
+      return { ...nameFaults(fields, user ? [] : taken), ...(keeps ? {} : passwordFaults(fields, String(fields.name).trim())) };
+    },
     async (fields) => {
       const name = String(fields.name).trim();
-      if (user && !away) {
-        await api.deleteUser(name);
-        setAway(true);
-      }
-      await api.addUser(name, String(fields.password), fields.grant as Grant);
+      if (user) await api.changeUser(name, fields.grant as Grant, String(fields.password));
+      else await api.addUser(name, String(fields.password), fields.grant as Grant);
       await onSaved(name);
     },
   );
@@ -192,9 +190,9 @@ function UserForm({ user, taken, onClose, onSaved }: { user: User | null; taken:
           value={String(fields.password)}
           onInput={(value) => set("password", value)}
           error={error("password")}
-          required
+          required={!user}
         />
-        <TextField label={t("users.repeat")} type="password" autocomplete="new-password" value={String(fields.repeat)} onInput={(value) => set("repeat", value)} error={error("repeat")} required />
+        <TextField label={t("users.repeat")} type="password" autocomplete="new-password" value={String(fields.repeat)} onInput={(value) => set("repeat", value)} error={error("repeat")} required={!user} />
         <div class="actions end">
           <Button onClick={onClose}>{t("dialog.cancel")}</Button>
           <Button tone="main" type="submit" disabled={form.busy}>
