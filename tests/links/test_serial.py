@@ -177,6 +177,26 @@ async def test_speed_and_form_reach_the_terminal(pty: Pty, link: Link) -> None:
         await link.set_baud(12345)
 
 
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_cancelled_opening_is_cancelled(pty: Pty, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """Whenever it comes, also in the very step in which the port has opened: the gateway could not end otherwise."""
+
+    async def at_once(work: Any, *arguments: Any) -> Any:
+        return work(*arguments)
+
+    monkeypatch.setattr(asyncio, "to_thread", at_once)
+    link = SerialLink(pty.path)
+    opening = asyncio.create_task(link.open())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    if not opening.done():
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+    await link.close()
+    await asyncio.sleep(0)
+
+
 async def test_a_speed_chosen_before_opening_is_used(pty: Pty) -> None:
     link = open_link(f"serial:{pty.path}?baud=19200")
     await link.set_baud(57600)

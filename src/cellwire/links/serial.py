@@ -79,7 +79,9 @@ class SerialLink(BufferedLink):
         # In a thread: a driver whose adapter hangs can block in here, and would hold up all other packs.
         opening = asyncio.ensure_future(asyncio.to_thread(_opened, self.path, self._speed))
         try:
-            self._fd, self._settings = await asyncio.wait_for(asyncio.shield(opening), OPENING)
+            # Not wait_for: up to Python 3.11 it loses a cancellation that comes as the port opens.
+            async with asyncio.timeout(OPENING):
+                self._fd, self._settings = await asyncio.shield(opening)
         except TimeoutError:
             opening.add_done_callback(_close_late)
             text = (
