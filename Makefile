@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 DEBIAN := $(VENV)/.debian
 MINUTES ?= 10
 
-.PHONY: help setup page demo test check format bench docs corruption soak fuzz micropython clean
+.PHONY: help setup page demo test check format bench docs corruption soak durability fuzz micropython clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
@@ -52,10 +52,14 @@ corruption: $(READY)  ## a million damaged frames a family: nothing wrong may ge
 soak: $(READY)  ## simulated packs with faults for MINUTES=10
 	$(BIN)/python bench/soak.py --minutes $(MINUTES)
 
-fuzz: $(READY)  ## random bytes into every receiver for MINUTES=10
+durability: $(READY) $(DEBIAN)  ## 50 kills and 60 simulated power cuts: nothing acknowledged may be lost
+	$(BIN)/python bench/durability.py --kills 50 --cuts 60
+
+fuzz: $(READY)  ## random bytes into every receiver for MINUTES=10, and 10,000 broken requests into the web server
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[fuzz]" || \
 		echo "*** atheris did not install here: Hypothesis fuzzes alone"
 	$(BIN)/python bench/fuzz.py --minutes $(MINUTES)
+	$(BIN)/python tests/web/test_http_fuzz.py 10000
 
 micropython: $(READY)  ## the codecs under MicroPython
 	@test -x $(BIN)/micropython || { echo "MicroPython is not installed: there is no package of it for this machine"; exit 1; }

@@ -14,6 +14,12 @@ ROOT = Path(__file__).parent.parent
 PAGES = (
     "index.md",
     "wiring.md",
+    "gateway.md",
+    "configuration.md",
+    "banks.md",
+    "history.md",
+    "security.md",
+    "api.md",
     "commands.md",
     "json.md",
     "families.md",

@@ -54,6 +54,13 @@ def _address(text: str) -> int:
     return number
 
 
+def _port(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port (1 to 65535)")
+    return number
+
+
 def _positive(text: str) -> float:
     number = float(text)
     if not 0 < number < 1e7:
@@ -79,6 +86,77 @@ def _fault(text: str) -> tuple[str, float]:
     return name, value
 
 
+def _moment(text: str) -> float:
+    """Return seconds since 1970 of a date or time as people write it; without a zone it is local time."""
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a date or time; write 2026-11-21 or 2026-11-21T10:00"
+        ) from None
+
+
+def _history(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = _command(
+        commands, "history", "look after the history: export, verify, compact, backup", "cellwire history verify"
+    )
+    actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, text in (
+        ("export", "rows of a pack as CSV or JSON lines; also while the gateway runs"),
+        ("verify", "read the whole file and say what is wrong with it; also while the gateway runs"),
+        ("compact", "write the file anew without its unused pages; not while the gateway runs"),
+        ("backup", "copy the file; also while the gateway runs"),
+    ):
+        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="machine-readable output")
+        action.add_argument(
+            "file", nargs="?", metavar="FILE", help="the history; as in ./cellwire.toml, or ./cellwire.db"
+        )
+        if name == "backup":
+            action.add_argument("out", metavar="OUT", help="the copy; must not exist")
+        if name == "export":
+            action.add_argument("--of", default="", metavar="ID", help="id or name; not needed when there is only one")
+            action.add_argument("--from", dest="start", type=_moment, metavar="TIME", help="first time (the oldest)")
+            action.add_argument("--to", dest="end", type=_moment, metavar="TIME", help="time to stop at (now)")
+            action.add_argument("--format", choices=("csv", "jsonl"), default="csv", help="csv, or JSON lines")
+            action.add_argument("-o", "--output", metavar="OUT", help="file to write; must not exist")
+
+
+def _user(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = _command(
+        commands, "user", "users and tokens of the page", "cellwire user add anna --grant operate -c cellwire.toml"
+    )
+    grants = ("read", "operate", "configure", "service")
+
+    def add(
+        actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str, named: bool = True
+    ) -> argparse.ArgumentParser:
+        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="machine-readable output")
+        action.add_argument(
+            "-c", "--config", default="cellwire.toml", metavar="FILE", help="configuration (cellwire.toml)"
+        )
+        if named:
+            action.add_argument("name", metavar="NAME")
+        return action
+
+    actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, text in (("add", "add a user"), ("password", "set a user's password; ends the user's sessions")):
+        action = add(actions, name, text)
+        action.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+        if name == "add":
+            action.add_argument("--grant", choices=grants, default="read", help="what the user may do (read)")
+    add(actions, "remove", "remove a user and end the user's sessions")
+    add(actions, "list", "all users and tokens", named=False)
+    token = actions.add_parser("token", help="tokens for programs", description="Tokens for programs.")
+    tokens = token.add_subparsers(dest="token_action", metavar="ACTION", required=True)
+    action = add(tokens, "add", "add a token and show it, once")
+    action.add_argument("--grant", choices=grants, default="read", help="what the token may do (read)")
+    add(tokens, "remove", "remove a token")
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     top = argparse.ArgumentParser(
@@ -88,13 +166,26 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("-v", "--verbose", action="store_true", help="log every byte to standard error")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
 
-    command = _command(commands, "demo", "three simulated packs, live", "cellwire demo")
+    command = _command(commands, "demo", "the gateway with simulated packs, and its page", "cellwire demo")
     command.add_argument("--seconds", type=_positive, default=0.0, metavar="S", help="stop after that time")
     command.add_argument("--seed", type=int, default=1, help="another seed, other packs")
+    command.add_argument("--port", type=_port, default=6789, metavar="N", help="port of the page (6789)")
+
+    command = _command(
+        commands, "run", "the gateway: reads, keeps and serves, all day", "cellwire run -c cellwire.toml"
+    )
+    command.add_argument(
+        "-c", "--config", default="cellwire.toml", metavar="FILE", help="configuration (cellwire.toml)"
+    )
+    command.add_argument("--check", action="store_true", help="only check the configuration")
 
     command = _command(commands, "scan", "list serial ports and what answers there", "cellwire scan /dev/ttyUSB0")
     command.add_argument("ports", nargs="*", metavar="LINK", help="only these; all serial ports when left out")
     command.add_argument("--family", help="look for this family or dialect only")
+    command.add_argument("--write", action="store_true", help="add what is new to the configuration")
+    command.add_argument(
+        "-c", "--config", default="cellwire.toml", metavar="FILE", help="the configuration (cellwire.toml)"
+    )
 
     command = _command(commands, "read", "one snapshot of each pack on a link", "cellwire read /dev/ttyUSB0")
     _pack_arguments(command)
@@ -132,6 +223,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0, help="repeat the same faults and values")
     command.add_argument("--from", dest="capture", metavar="FILE", help="answer from a capture")
 
+    _history(commands)
+    _user(commands)
     _command(commands, "families", "what is supported, and how far it is proven", "cellwire families")
     _command(commands, "catalogue", "the vocabulary: all readings with unit and meaning", "cellwire catalogue --json")
     return top

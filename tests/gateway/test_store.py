@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cellwire.gateway.store import ASLEEP, LOST, PackState, Store, utc
+from cellwire.gateway.store import ASLEEP, LOST, BankState, PackState, Store, utc
 from cellwire.outputs.console import as_json
 
 PAGE = (Path(__file__).parent.parent.parent / "docs/json.md").read_text(encoding="utf-8")
@@ -84,6 +84,40 @@ def test_trouble_keeps_the_old_readings_and_goes_with_the_next_sample() -> None:
     assert "reason" not in document
 
 
+def documented(heading: str) -> set[str]:
+    """Return the keys that the page's section has in its table."""
+    section = PAGE[PAGE.index(heading) + 1 :].partition("\n## ")[0]
+    return set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+
+
+def test_a_bank_is_as_documented() -> None:
+    store, pack, _ = made(voltage=13.3)
+    bank = store.add_bank(BankState("house", (pack.name, "garage")))
+    bank.missing["garage"] = "lost"
+    bank.readings, bank.time = {"voltage": 13.3, "faults": ["short_circuit"]}, pack.time
+    document = store.bank_snapshot(bank)
+    common = {"id", "time", "age", "readings", "problems"}
+    assert set(document) == documented("## A bank") | common
+    assert document["id"] == "bank-house"
+    assert document["present"] == 1
+    assert document["state"] == "partial"
+    assert document["problems"] == ["short_circuit"]
+    bank.missing[pack.name] = "stale"
+    assert store.bank_snapshot(bank)["state"] == "lost"
+
+
+def test_boards_that_share_a_number_keep_apart() -> None:
+    store, pack, _ = made(serial_number="0011223344")
+    other = store.add(PackState("garage", "jbd", "jbd", 0, 2.0))
+    store.accept(other, {"serial_number": "0011223344"})
+    store.settle(pack)
+    store.settle(other)
+    assert pack.id == "jbd-0011223344"
+    assert other.id == "jbd-0011223344-garage"
+    store.accept(pack, {"serial_number": "99"})
+    assert pack.id == "jbd-0011223344", "settled for ever"
+
+
 def test_a_snapshot_is_as_documented() -> None:
     store, pack, clock = made(
         model="SP04S020",
@@ -97,8 +131,7 @@ def test_a_snapshot_is_as_documented() -> None:
     )
     clock.now += 0.4
     document = json.loads(as_json(store.snapshot(pack)))
-    documented = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
-    assert set(document) == documented - {"reason"}
+    assert set(document) == documented("# JSON") - {"reason"}
     assert document["id"] == "jbd-0011223344"
     assert document["model"] == "SP04S020"
     assert document["age"] == 0.4

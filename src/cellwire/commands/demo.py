@@ -1,76 +1,173 @@
-"""cellwire demo: the gateway on three simulated packs, shown live; nothing to configure, nothing left behind."""
+"""cellwire demo: the whole gateway on simulated packs, with its page; nothing to configure, nothing left behind."""
 
 import argparse
 import asyncio
-import os
 import signal
+import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from ..cli import DONE
-from ..families import dialects
-from ..gateway.poller import Line, Poller
-from ..gateway.session import Session
-from ..gateway.store import PackState, Store
-from ..links import open_link
-from ..outputs.console import as_json, as_line, live_table
+from ..gateway.app import Gateway
+from ..gateway.bank import Member, combine
+from ..gateway.config import Config, parse
+from ..gateway.events import Events
+from ..gateway.meter import Meter
+from ..outputs.console import as_json, as_line
+from ..outputs.history import History, Row
+from ..sim.model import Battery
 from .packs import main
 
 # name, dialect, cells, hour of its simulated day: one is charged by the sun, one feeds the evening, one wakes up
-PACKS = (("shed", "jk-pb", 16, 12), ("van", "jbd", 4, 20), ("boat", "daly-a5", 8, 8))
-SHOWN = (
-    "voltage",
-    "current",
-    "power",
-    "soc",
-    "remaining_capacity",
-    "cell_min",
-    "cell_max",
-    "cell_delta",
-    "temperatures",
-    "charge_mosfet",
+PACKS = (("shed", "jk-pb", 16, 12), ("garage", "jk-pb", 16, 12), ("van", "jbd", 4, 20), ("boat", "daly-a5", 8, 8))
+# The packs have a past, so that there is something to see in the charts: hours, seconds between rows, what is kept.
+HOURS, STEP = 24, 60.0
+KEPT = (
+    "voltage", "current", "power", "soc", "remaining_capacity", "full_capacity", "cell_voltages", "cell_min",
+    "cell_max", "cell_mean", "cell_delta", "temperatures", "temperature_min", "temperature_max", "charge_mosfet",
     "discharge_mosfet",
-    "balancing_cells",
-    "cycles",
-)
+)  # fmt: skip
+
+HEAD = """# The demonstration: simulated packs on pseudo serial ports. Guests may look; changes want a log-in.
+[web]
+listen = "127.0.0.1:{port}"
+guests = true
+
+[history]
+commit = 2.0
+every = 1.0
+
+[[bank]]
+name = "house"
+packs = ["shed", "garage"]
+"""
+PACK = """
+[[pack]]
+name = "{name}"
+link = "{link}"
+family = "{kind}"
+address = {address}
+every = 1.0
+id = "{identity}"
+
+[pack.limits]
+chemistry = "lfp"
+charge_current = 100.0
+discharge_current = 150.0
+"""
 
 
 def run(options: argparse.Namespace) -> int:
-    """Show three packs until Ctrl-C."""
+    """Serve the simulated packs until Ctrl-C."""
     return main(lambda: _demo(options), options.verbose)
 
 
 async def _demo(options: argparse.Namespace) -> int:
+    from ..families import dialects
     from ..sim.server import build
 
-    store = Store(time.time)
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
     for signalled in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(signalled, stop.set)
-    simulators, tasks, sessions = [], [], []
+        loop.add_signal_handler(signalled, stop.set)
+    if options.seconds:
+        loop.call_later(options.seconds, stop.set)
+    port = _free(options.port)
     with tempfile.TemporaryDirectory(prefix="cellwire-demo-") as folder:
+        simulators, batteries = [], {}
+        text = HEAD.format(port=port)
         try:
             for number, (name, kind, cells, hour) in enumerate(PACKS):
                 simulator = build(kind, cells, think=0.02, seed=options.seed + number, clock=_clock(hour))
                 simulators.append(simulator)
-                session = Session(open_link(await simulator.pty(os.path.join(folder, name))))
-                sessions.append(session)
-                dialect = dialects(kind)[0]
-                pack = store.add(PackState(name, dialect.family, kind, dialect.addresses[0], 1.0))
-                line = Line(session, [Poller(session, dialect, dialect.addresses[0], store, pack)])
-                tasks.append(asyncio.create_task(line.run()))
-            await _show(options, store, stop, tasks)
+                battery = simulator.batteries[0]
+                assert battery is not None
+                batteries[name] = battery, simulator.clock
+                link = await simulator.pty(str(Path(folder, name)))
+                text += PACK.format(
+                    name=name, link=link, kind=kind, address=dialects(kind)[0].addresses[0], identity=_id(name)
+                )
+            config = _configured(Path(folder, "cellwire.toml"), text)
+            await asyncio.to_thread(_lay_past, config, batteries)
+            gateway = Gateway(config)
+            showing = asyncio.create_task(_show(gateway, options))
+            if not options.json:
+                print(
+                    f"Open http://127.0.0.1:{port}/ - four simulated packs, Ctrl-C ends it; files: {folder}", flush=True
+                )
+            try:
+                await gateway.run(stop)
+            finally:
+                showing.cancel()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            for session in sessions:
-                await session.close()
             for simulator in simulators:
                 await simulator.stop()
     return DONE
+
+
+def _configured(path: Path, text: str) -> Config:
+    """Return the configuration, written to its file too: it can be looked at, and changed on the page."""
+    path.write_text(text, encoding="utf-8")
+    return parse(text, path)
+
+
+def _id(name: str) -> str:
+    return f"demo-{name}"
+
+
+def _lay_past(config: Config, batteries: Mapping[str, "tuple[Battery, Callable[[], float]]"]) -> None:
+    """Write what the simulated packs would have shown in the last hours."""
+    now = time.time()
+    moment = start = now - HOURS * 3600
+    history = History(config.history, lambda: moment, lambda: moment, Events(lambda: moment), lambda meters: None)
+    history.start()
+    meters = {name: Meter() for name in (*batteries, *(bank.name for bank in config.banks))}
+    for number in range(int(HOURS * 3600 / STEP)):
+        moment = start + number * STEP
+        rows, packs = [], {}
+        for name, (battery, clock) in batteries.items():
+            values = battery.values(clock() - now + moment)
+            packs[name] = {each: values[each] for each in KEPT if each in values}
+            meters[name].take(moment, values["current"], values["voltage"], STEP * 2)
+            rows.append(Row(_id(name), moment, {**packs[name], **meters[name].readings()}))
+        for bank in config.banks:
+            found = combine([Member(name, packs[name]) for name in bank.packs], bank.join_difference).readings
+            meters[bank.name].take(moment, found["current"], found["voltage"], STEP * 2)
+            rows.append(Row(f"bank-{bank.name}", moment, {**found, **meters[bank.name].readings()}))
+        history.append(rows)
+    history.flush(60.0)
+    history.stop()
+
+
+async def _show(gateway: Gateway, options: argparse.Namespace) -> None:
+    """Print the packs: each second as JSON, else once when all are there, and then each minute."""
+    while True:
+        await asyncio.sleep(1.0)
+        packs = list(gateway.store.packs.values())
+        if not options.json and not all(pack.settled for pack in packs):
+            continue
+        for pack in packs:
+            snapshot = gateway.store.snapshot(pack)
+            print(as_json(snapshot) if options.json else as_line(snapshot), flush=True)
+        if not options.json:
+            await asyncio.sleep(60.0)
+
+
+def _free(port: int) -> int:
+    """Return the port, or one that is free when another program has it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            print(f"port {port} is taken, by another gateway perhaps: using a free one", file=sys.stderr)
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                return int(free.getsockname()[1])
+    return port
 
 
 def _clock(hour: int) -> Callable[[], float]:
@@ -78,35 +175,3 @@ def _clock(hour: int) -> Callable[[], float]:
     midnight = time.time() // 86400 * 86400
     start = time.monotonic()
     return lambda: midnight + hour * 3600 + time.monotonic() - start
-
-
-async def _show(
-    options: argparse.Namespace, store: Store, stop: asyncio.Event, tasks: list["asyncio.Task[None]"]
-) -> None:
-    live = None
-    if sys.stdout.isatty() and not options.json:
-        from rich.live import Live
-
-        live = Live(live_table([], SHOWN), refresh_per_second=4)
-        live.start()
-    loop = asyncio.get_running_loop()
-    end = loop.time() + options.seconds if options.seconds else None
-    try:
-        while not stop.is_set() and (end is None or loop.time() < end):
-            try:
-                async with asyncio.timeout(1.0 if end is None else min(1.0, max(0.01, end - loop.time()))):
-                    await stop.wait()
-            except TimeoutError:
-                pass
-            for task in tasks:
-                if task.done():
-                    task.result()
-            snapshots = [store.snapshot(pack) for pack in store.packs.values()]
-            if live:
-                live.update(live_table(snapshots, SHOWN))
-            else:
-                for snapshot in snapshots:
-                    print(as_json(snapshot) if options.json else as_line(snapshot), flush=True)
-    finally:
-        if live:
-            live.stop()

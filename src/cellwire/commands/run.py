@@ -1,0 +1,90 @@
+"""cellwire run: the gateway, all day, from one configuration file."""
+
+import argparse
+import asyncio
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from ..cli import DONE, USAGE, Failure
+from ..families import dialects
+from ..gateway import config as files
+from ..gateway import scan
+from ..gateway.app import Gateway, config_of
+from ..gateway.config import Config, ConfigError
+from ..gateway.events import Event
+from ..links.serial import ports
+from ..outputs.history import HistoryError
+from ..outputs.web import WebError
+from .packs import main
+from .scan import write_down
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run until Ctrl-C or SIGTERM; SIGHUP reads the configuration again."""
+    path = Path(options.config)
+    try:
+        if not path.exists() and not path.parent.is_dir():
+            raise Failure(USAGE, f"the folder {path.parent} is not there; make it, or name another file with -c")
+        config = config_of(path)
+    except ConfigError as error:
+        raise Failure(USAGE, f"the configuration has mistakes:\n{error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failure(USAGE, f"{path} cannot be read: {error}") from None
+    if options.check:
+        print(f"{path}: {len(config.packs)} packs, {len(config.banks)} banks, no mistakes")
+        return DONE
+    return main(lambda: _run(options, config), options.verbose)
+
+
+async def _run(options: argparse.Namespace, config: Config) -> int:
+    stop = asyncio.Event()
+    for signalled in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signalled, stop.set)
+    logging.getLogger("cellwire").setLevel(logging.DEBUG if options.verbose else logging.INFO)
+    if not config.packs:
+        config = await _first(config, stop)
+    gateway = Gateway(config)
+    if options.json:
+        gateway.events.hearers.append(_print)
+    try:
+        await gateway.run(stop)
+    except (HistoryError, WebError) as error:
+        raise Failure(USAGE, str(error)) from None
+    return DONE
+
+
+def _print(event: Event) -> None:
+    document = {"time": event.time, "kind": event.kind, "pack": event.pack, "name": event.name, "text": event.text}
+    print(json.dumps({**document, "detail": event.detail}, ensure_ascii=False), flush=True)
+
+
+async def _first(config: Config, stop: asyncio.Event) -> Config:
+    """Offer what answers here when no pack is configured yet; return the configuration to go on with."""
+    links = scan.links()
+    print(f"No pack is configured in {config.path} yet.", file=sys.stderr)
+    if not links:
+        print("No serial port is there; plug in the adapter, or add a pack on the page.", file=sys.stderr)
+        return config
+    print(f"Looking at {', '.join(links)} ...", file=sys.stderr)
+    documents = list(await asyncio.gather(*[scan.look(link, dialects("")) for link in links]))
+    for document in documents:
+        for pack in document["packs"]:
+            print(
+                f"  {document['link']}: {pack['dialect']} address {pack['address']}: {pack['proof']}", file=sys.stderr
+            )
+        if not document["packs"]:
+            print(f"  {document['link']}: {document['problem']}: {document['advice']}", file=sys.stderr)
+    if not any(document["packs"] for document in documents) or stop.is_set():
+        print("Nothing was added; packs can be added on the page.", file=sys.stderr)
+        return config
+    if not sys.stdin.isatty():
+        print("Add them on the page, or with: cellwire scan --write", file=sys.stderr)
+        return config
+    answer = await asyncio.to_thread(input, f"Write them to {config.path}? [Y/n] ")
+    if answer.strip().lower() not in ("", "y", "yes"):
+        return config
+    write_down(config.path, config, documents, ports())
+    return files.load(config.path)

@@ -1,0 +1,298 @@
+"""The gateway that runs all day: puts links, packs, accounts, history and page together, and keeps them going."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..families import dialects
+from ..outputs.history import History, Row
+from ..outputs.web import ChangeRefused, Web, WebError
+from . import config as files
+from . import scan
+from .accounts import Accounts
+from .config import Config, ConfigError, HistorySettings, PackSettings
+from .events import Events
+from .store import ONLINE, STALE_AFTER, Store
+from .wire import Wire
+
+log = logging.getLogger("cellwire")
+
+# Whoever may change the configuration from afar must not choose which files the gateway writes.
+PATHS = {"access", "certificate", "key", "path"}
+SHOWN = ("pack", "id", "state", "age", "reason")  # of a pack's snapshot in the health document
+TICK = 1.0  # seconds between looks at banks, ages and what has to be written down
+SLOW = 180.0  # seconds after which a reading that did not come again is not written down any more
+LAST_WORDS = 10.0  # seconds for the history to get everything onto the disk at the end
+
+
+class Gateway:
+    """Everything that runs, from one configuration; what the page asks for is outputs/web/desk.py."""
+
+    def __init__(self, config: Config, clock: Callable[[], float] = time.time) -> None:
+        self.config = config
+        self.clock = clock
+        self.store = Store(clock)
+        self.events = Events(clock)
+        self.accounts = Accounts(self.store, self.events, config)
+        self.store.follow = self.accounts.take
+        self.history: History | None = None
+        self.started = clock()
+        self._names: dict[str, str] = {}  # as the history knows them, by id
+        self._wires: dict[tuple[PackSettings, ...], tuple[Wire, asyncio.Task[None]]] = {}
+        self._recorded: dict[str, float] = {}  # time of the last row, by id
+        self._web = Web(self, config.web)
+        self._scan: asyncio.Task[None] | None = None
+        self._scanned: list[scan.Document] = []
+        self._ended = asyncio.Event()
+        self._reason: BaseException | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set or something that cannot go on fails; nothing that was measured is lost."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(signal.SIGHUP, lambda: self.reload())
+        self._start_history(self.config.history)
+        self.events.add("start", f"Cellwire {__version__} started")
+        serving: asyncio.Task[None] | None = None
+        ticking = asyncio.create_task(self._tick())
+        ticking.add_done_callback(self._watch)
+        try:
+            await self._web.start()
+            await self._lay()
+            serving = asyncio.create_task(self._web.wait())
+            serving.add_done_callback(self._watch)
+            ending = [asyncio.create_task(event.wait()) for event in (stop, self._ended)]
+            await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
+            for task in ending:
+                task.cancel()
+        finally:
+            await self._web.stop()
+            await _end(ticking, serving, self._scan, *(task for _, task in self._wires.values()))
+            self.events.add("stop", "Cellwire was told to stop" if stop.is_set() else "Cellwire stops")
+            if self.history:
+                await asyncio.to_thread(self._close_history)
+        if self._reason:
+            raise self._reason
+
+    # History
+
+    def _start_history(self, settings: HistorySettings) -> None:
+        if not settings.enabled:
+            return
+        loop = asyncio.get_running_loop()
+
+        def committed(meters: dict[str, dict[str, float]]) -> None:
+            # From the writer's thread, which may outlive the loop by a moment.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self.accounts.settle, meters)
+
+        self.history = History(settings, self.clock, time.monotonic, self.events, committed)
+        for identity, (moment, saved) in self.history.start().items():
+            self.accounts.restore(identity, saved, moment)
+        self.events.hearers.append(self.history.event)
+
+    def _close_history(self) -> None:
+        assert self.history is not None
+        if not self.history.flush(LAST_WORDS):
+            log.warning("the history could not be written to the end: %s", self.history.status.get("reason", ""))
+        self.history.stop()
+
+    async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            self.accounts.tick()
+            if self.history:
+                rows = self._rows(self.config.history.every)
+                if rows:
+                    self.history.append(rows)
+            due = max(loop.time(), due + TICK)
+            await asyncio.sleep(due - loop.time())
+
+    def _rows(self, every: float) -> list[Row]:
+        """Return what is to be written down now: packs and banks with a new sample, each at most every so often."""
+        rows = []
+        for pack in self.store.packs.values():
+            if pack.settled and pack.time is not None and self._is_due(pack.id, pack.time, every):
+                oldest = pack.time - max(SLOW, STALE_AFTER * pack.every)
+                fresh = {name: value for name, value in pack.readings.items() if pack.received[name] >= oldest}
+                self._name(pack.id, pack.name)
+                rows.append(Row(pack.id, pack.time, {**fresh, **self.accounts.journal(pack.id)}))
+        for bank in self.store.banks.values():
+            if bank.time is not None and bank.readings and self._is_due(bank.id, bank.time, every):
+                self._name(bank.id, bank.name)
+                rows.append(Row(bank.id, bank.time, {**bank.readings, **self.accounts.journal(bank.id)}))
+        return rows
+
+    def _name(self, identity: str, name: str) -> None:
+        if self.history and self._names.get(identity) != name:
+            self._names[identity] = name
+            self.history.name(identity, name)
+
+    def _is_due(self, identity: str, moment: float, every: float) -> bool:
+        # Half a tick early is in time: the phase of the ticks must not stretch the interval.
+        if 0 <= moment - self._recorded.get(identity, -every) < every - TICK / 2:
+            return False
+        self._recorded[identity] = moment
+        return True
+
+    # Links
+
+    async def _lay(self) -> None:
+        """Start the links that the configuration wants, leave alone what goes on, end the others."""
+        wanted: dict[str, list[PackSettings]] = {}
+        for pack in self.config.packs:
+            wanted.setdefault(pack.link, []).append(pack)
+        groups = {tuple(packs) for packs in wanted.values()}
+        gone = [self._wires.pop(group) for group in list(self._wires) if group not in groups]
+        await _end(*(task for _, task in gone))
+        names = {pack.name for pack in self.config.packs}
+        kept = {pack.name for group in self._wires for pack in group}
+        for name in [name for name in self.store.packs if name not in names or name not in kept]:
+            self.store.remove(name)
+        for group in groups - set(self._wires):
+            wire = Wire(self.store, group)
+            task = asyncio.create_task(wire.run())
+            task.add_done_callback(self._watch)
+            self._wires[group] = wire, task
+        order = [pack.name for pack in self.config.packs]
+        self.store.packs = {name: self.store.packs[name] for name in order}
+
+    def _watch(self, task: "asyncio.Task[None]") -> None:
+        """End the gateway when a part of it fails that must never end."""
+        if not task.cancelled() and task.exception() is not None:
+            self._reason = task.exception()
+            self._ended.set()
+
+    # Configuration
+
+    def reload(self) -> None:
+        """Read the configuration again and apply it; a mistake in it changes nothing and is said."""
+        self._reloading = asyncio.create_task(self._reload())
+        self._reloading.add_done_callback(self._watch)
+
+    async def _reload(self) -> None:
+        try:
+            await self.apply(await asyncio.to_thread(files.load, self.config.path))
+        except (ConfigError, OSError, WebError) as error:
+            log.error("%s\nthe configuration stays as it was", error)
+            self.events.add("configuration", f"The configuration has mistakes and was not applied: {error}")
+            return
+        self.events.add("configuration", "The configuration was read again")
+
+    async def apply(self, config: Config) -> None:
+        """Run with another configuration from now on; what did not change goes on undisturbed."""
+        await self._web.configure(config.web)
+        self.config = config
+        self.accounts.configure(config)
+        await self._lay()
+        if self.history and config.history.enabled:
+            self.history.configure(config.history)
+
+    async def change(self, kind: str, name: str, value: dict[str, Any] | None, who: str) -> None:
+        """Change the file and apply it. kind: pack, bank, history or web; a value of None takes it away.
+
+        Raises ConfigError with all mistakes, ChangeRefused when the file cannot be written.
+        """
+        named = PATHS & set(value or ())
+        if named:
+            raise ChangeRefused(f"{', '.join(sorted(named))} is a path of this machine; change it in the file")
+        path = self.config.path
+        text = files.read(path) if path.exists() else files.first([])
+        # A value that has a name of its own renames; a name that is not there yet is that of something new.
+        known = {pack.name for pack in self.config.packs} | {bank.name for bank in self.config.banks}
+        settings, before = {"name": name, **(value or {})}, name if name in known else ""
+        if kind == "pack":
+            text = (
+                files.without_pack(text, name, path) if value is None else files.with_pack(text, settings, before, path)
+            )
+        elif kind == "bank":
+            text = (
+                files.without_bank(text, name, path) if value is None else files.with_bank(text, settings, before, path)
+            )
+        else:
+            text = files.with_section(text, kind, value or {}, path)
+        config = files.parse(text, path)
+        try:
+            await asyncio.to_thread(files.write, path, text)
+        except OSError as error:
+            raise ChangeRefused(f"{path} cannot be written ({error.strerror}); give this user the right to") from None
+        try:
+            await self.apply(config)
+        except WebError as error:
+            raise ChangeRefused(f"{error} (the file was changed; correct it)") from None
+        self.events.add("configuration", f"{who} {'removed' if value is None else 'changed'} {kind} {name}".rstrip())
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the configuration as the page shows it."""
+        path = self.config.path
+        writable = os.access(path if path.exists() else path.parent, os.W_OK)
+        text = files.read(path) if path.exists() else ""
+        return {**files.document(self.config), "text": text, "path": str(path), "writable": writable}
+
+    # What the page asks for
+
+    def link_of(self, pack: str) -> dict[str, Any]:
+        """Return a pack's link address, what happened on it by cause, and how long the last poll took."""
+        for wire, _ in self._wires.values():
+            if any(settings.name == pack for settings in wire.packs):
+                poller = wire.poller(pack)
+                counts = dict(wire.session.counts)
+                document: dict[str, Any] = {"address": wire.packs[0].link, "counts": counts, "listening": wire.line.passive}
+                return {**document, "poll_time": round(poller.took, 4)} if poller and poller.took else document
+        return {}
+
+    def health(self) -> dict[str, Any]:
+        """Return how it goes: per pack age, frames by cause, poll time and state; history; clock."""
+        packs: list[dict[str, Any]] = []
+        for pack in self.store.packs.values():
+            snapshot = self.store.snapshot(pack)
+            shown = {key: value for key, value in snapshot.items() if key in SHOWN}
+            packs.append({**shown, "samples": dict(pack.counts), "link": self.link_of(pack.name)})
+        now = self.clock()
+        document = {"version": __version__, "started": self.started, "uptime": max(0.0, now - self.started)}
+        off = {"state": "off", "reason": "switched off"}
+        history: dict[str, Any] = self.history.status if self.history else off
+        well = all(pack["state"] == ONLINE for pack in packs) and history["state"] != "failing"
+        return {**document, "ok": well, "time": now, "packs": packs, "history": history}
+
+    def scan(self) -> None:
+        """Look at all serial ports that no configured pack uses, in the background."""
+        if self._scan is None or self._scan.done():
+            self._scan = asyncio.create_task(self._look())
+            self._scan.add_done_callback(self._watch)
+
+    async def _look(self) -> None:
+        self._scanned = list(await asyncio.gather(*[scan.look(address, dialects("")) for address in self._unused()]))
+
+    def _unused(self) -> list[str]:
+        """Return the links of this machine that no configured pack uses."""
+        used = {os.path.realpath(files.port(pack.link)) for pack in self.config.packs}
+        return [address for address in scan.links() if os.path.realpath(address) not in used]
+
+    def scanned(self) -> dict[str, Any]:
+        """Return {running, links: what the last scan found}."""
+        return {"running": self._scan is not None and not self._scan.done(), "links": self._scanned}
+
+
+async def _end(*tasks: "asyncio.Task[Any] | None") -> None:
+    """Cancel the tasks and wait until they are gone."""
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+def config_of(path: Path) -> Config:
+    """Return the configuration of a file, an empty one when there is none yet; raise ConfigError."""
+    return files.load(path) if path.exists() else files.parse("", path)
+
+
+__all__ = ["ChangeRefused", "Gateway", "config_of"]
