@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEBIAN := $(VENV)/.debian
 MINUTES ?= 10
+DAYS ?= 365
 
 .PHONY: help setup page demo test check format bench docs corruption soak durability fuzz micropython clean
 
@@ -43,8 +44,8 @@ format: $(READY)  ## write the code the way `check` wants it
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY)  ## speed beside other programs, and beside what the wire allows
-	$(BIN)/python bench/run.py "$$(bash tools/bench.sh $(VENV))"
+bench: $(READY) $(DEBIAN) page  ## speed beside other programs, the wire and bare SQLite; half an hour, DAYS=20 for less
+	$(BIN)/python bench/run.py --decode-with "$$(bash tools/bench.sh $(VENV))" --minutes $(MINUTES) --days $(DAYS)
 
 corruption: $(READY)  ## a million damaged frames a family: nothing wrong may get out
 	$(BIN)/python bench/corruption.py

@@ -1,5 +1,6 @@
-"""All measurements side by side: decode, poll and start. `make bench` prints what docs/performance.md shows."""
+"""All measurements: start, decode, poll, the gateway, its history. `make bench` prints what docs/performance.md shows."""
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -23,12 +24,20 @@ def start() -> int:
 
 def main() -> int:
     """Run every bench; return 1 when one misses its budget."""
-    interpreter = sys.argv[1] if len(sys.argv) > 1 else sys.executable
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--decode-with", default=sys.executable, help="a Python in which aiobmsble is installed")
+    parser.add_argument("--minutes", default="10", help="how long the gateway with 32 packs is watched")
+    parser.add_argument("--days", default="365", help="how much history is generated: a year takes some 20 minutes")
+    options = parser.parse_args()
     missed = start()
     print(flush=True)
-    missed |= subprocess.run([interpreter, HERE / "decode.py"]).returncode
+    missed |= subprocess.run([options.decode_with, HERE / "decode.py"]).returncode
     print(flush=True)
     missed |= subprocess.run([sys.executable, HERE / "poll.py"]).returncode
+    print(flush=True)
+    missed |= subprocess.run([sys.executable, HERE / "gateway.py", "--minutes", options.minutes]).returncode
+    print(flush=True)
+    missed |= subprocess.run([sys.executable, HERE / "history.py", "--days", options.days]).returncode
     return missed
 
 
