@@ -1,4 +1,4 @@
-"""All measurements: start, decode, poll, the gateway, its history. `make bench` prints what docs/performance.md shows."""
+"""All measurements: start, decode, poll, gateway, history. `make bench` prints what docs/performance.md shows."""
 
 import argparse
 import statistics
