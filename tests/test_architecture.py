@@ -155,6 +155,18 @@ def test_compiled_is_used_by_the_table_only() -> None:
     assert users <= {"codec/table.py"}
 
 
+@each_module
+def test_only_the_web_output_knows_http(module: str) -> None:
+    if not module.startswith("outputs/web/"):
+        assert not {name for name in imports(module) if name.split(".")[0] in ("aiohttp", "argon2")}
+
+
+@each_module
+def test_only_the_history_knows_sqlite(module: str) -> None:
+    if not module.startswith(("outputs/history/", "commands/history.py")):
+        assert "sqlite3" not in imports(module)
+
+
 @each_shared
 def test_pure_folders_import_only_pure_modules(module: str) -> None:
     allowed = (*PURE, "sys") if module == "codec/table.py" else PURE
@@ -335,7 +347,7 @@ def loaded_after(code: str) -> set[str]:
     return set(result.stdout.split())
 
 
-HEAVY = {"asyncio", "serial", "rich", "http", "socket", "ssl", "logging", "json", "argparse", "bleak", "unittest"}
+HEAVY = {"asyncio", "serial", "aiohttp", "http", "socket", "ssl", "logging", "json", "argparse", "bleak", "unittest"}
 
 
 def test_importing_the_families_is_light() -> None:
@@ -347,7 +359,7 @@ def test_importing_the_families_is_light() -> None:
 
 def test_asking_for_the_version_is_light() -> None:
     code = "import contextlib, cellwire.cli\nwith contextlib.suppress(SystemExit): cellwire.cli.main(['--version'])"
-    assert not loaded_after(code) & {"asyncio", "serial", "rich", "socket", "cellwire.families"}
+    assert not loaded_after(code) & {"asyncio", "serial", "aiohttp", "socket", "cellwire.families"}
 
 
 def test_nothing_of_this_machine_is_written_down() -> None:

@@ -1,13 +1,9 @@
-"""Shows snapshots on the console: as JSON, as text for people, as one line, and as a live table."""
+"""Shows snapshots on the console: as JSON, as text for people, and as one line."""
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..readings.catalogue import ALARMS, CATALOGUE, decimals, unit
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Snapshot = dict[str, Any]
 
@@ -82,24 +78,3 @@ def as_line(snapshot: Snapshot) -> str:
     if snapshot["state"] != "online" and "reason" in snapshot:
         parts.append(f"({snapshot['reason']})")
     return "  ".join(parts)
-
-
-def live_table(snapshots: Sequence[Snapshot], names: Sequence[str]) -> "Table":
-    """Return a rich table with a column a pack; readings that are not fresh are grey."""
-    from rich.table import Table
-
-    table = Table(title="Cellwire", title_justify="left", expand=False)
-    table.add_column("reading", no_wrap=True)
-    for snapshot in snapshots:
-        table.add_column(snapshot["pack"], justify="right")
-    table.add_row("state", *[snapshot["state"] for snapshot in snapshots])
-    table.add_row("model", *[snapshot.get("model", "-") for snapshot in snapshots])
-    for name in names:
-        cells = []
-        for snapshot in snapshots:
-            text = value_text(name, snapshot["readings"][name]) if name in snapshot["readings"] else "-"
-            cells.append(text if snapshot["state"] == "online" else f"[dim]{text}[/dim]")
-        table.add_row(name, *cells)
-    table.add_row("problems", *[", ".join(snapshot["problems"]) or "none" for snapshot in snapshots])
-    table.add_row("age", *[f"{snapshot['age']:.1f} s" if "age" in snapshot else "-" for snapshot in snapshots])
-    return table

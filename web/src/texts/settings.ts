@@ -37,7 +37,7 @@ export const settings = {
 
   "settings.history": "History",
   "settings.history.enabled": "Keep a history",
-  "settings.history.enabled.hint": "Switched off, meters and counters begin anew at each start.",
+  "settings.history.enabled.hint": "Switched off, there are no charts and no meters: what would not survive a restart is not shown.",
   "settings.history.every": "A row of each pack every",
   "settings.history.every.hint": "5 s is good for charts; the file grows by about {size} a day while every row is kept.",
   "settings.history.commit": "Write to the disk every",
