@@ -33,6 +33,7 @@ export default defineConfig({
     outDir: OUT,
     emptyOutDir: true,
     sourcemap: false,
+    license: { fileName: "licenses.md" }, // of what is bundled: Preact, its signals, uPlot
     assetsInlineLimit: 0, // the content security policy allows no data: addresses
     modulePreload: { polyfill: false },
     target: "es2022",
