@@ -3,11 +3,13 @@
 import asyncio
 import json
 import math
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from caller import Caller, calling
 from desk import CELLS, IDS, FakeDesk, FakeReader, serving
@@ -244,6 +246,83 @@ async def test_with_the_real_history(caller: Caller, desk: FakeDesk, tmp_path: P
         history.reader.close()
 
 
+async def test_slow_reads_keep_nobody_from_logging_in(
+    server: Web, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many charts and exports are asked for at once."""
+    go_on = threading.Event()
+
+    def slow(*_: object, **__: object) -> Any:
+        assert go_on.wait(20)
+        return {}
+
+    monkeypatch.setattr(FakeReader, "series", slow)
+    try:
+        reads = [asyncio.create_task(caller.get("history?of=van&names=voltage")) for _ in range(60)]
+        await asyncio.sleep(0.3)
+        async with calling(server) as other:
+            assert (await asyncio.wait_for(other.log_in(), 5)).status == 200
+            assert (await asyncio.wait_for(other.get("packs"), 5)).status == 200
+    finally:
+        go_on.set()
+    assert {answer.status for answer in await asyncio.gather(*reads)} == {200}
+
+
+async def test_nothing_is_read_for_whom_left(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, asked = threading.Event(), 0
+
+    def slow(*_: object, **__: object) -> Any:
+        nonlocal asked
+        asked += 1
+        assert go_on.wait(20)
+        return {}
+
+    monkeypatch.setattr(FakeReader, "series", slow)
+    reads = [asyncio.create_task(caller.get("history?of=van&names=voltage")) for _ in range(30)]
+    await asyncio.sleep(0.3)
+    for read in reads:
+        read.cancel()
+    await asyncio.gather(*reads, return_exceptions=True)
+    await asyncio.sleep(0.1)
+    go_on.set()
+    assert (await caller.get("history?of=van&names=voltage")).status == 200
+    assert asked <= 5
+
+
+async def test_an_export_that_fails_on_the_way_is_broken_off(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It must not look like the whole."""
+
+    def rows(self: FakeReader, id: str, start: float, end: float) -> Any:
+        for number in range(2000):
+            yield start + number, {"voltage": 13.2}
+        raise HistoryError("cellwire.db cannot be read: disk I/O error")
+
+    monkeypatch.setattr(FakeReader, "rows", rows)
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await caller.get("export?of=van")
+    assert "an export broke off: cellwire.db cannot be read" in caplog.text
+    assert (await caller.get("packs")).status == 200
+
+
+async def test_an_export_ends_with_the_session(server: Web, caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rows(self: FakeReader, id: str, start: float, end: float) -> Any:
+        for number in range(3_000_000):
+            yield start + number, {"voltage": 13.2}
+
+    monkeypatch.setattr(FakeReader, "rows", rows)
+    token = server.site.access.add_token("grafana", "read")
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession() as session:
+        answer = await session.get(f"{caller.base}/api/v1/export?of=van", headers=headers)
+        await answer.content.read(1000)
+        assert (await caller.call("DELETE", "tokens/grafana")).status == 200
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await answer.read()
+    assert server.site.exports == 0
+
+
 async def test_exports_are_limited(caller: Caller, server: Web) -> None:
     server.site.exports = 4
     assert (await caller.get("export?of=van")).status == 503
@@ -266,6 +345,9 @@ async def test_exports_are_limited(caller: Caller, server: Web) -> None:
         ("history?of=van&names=voltage&points=1.5", "'points' must be a whole number"),
         ("history?of=van&names=voltage&points=٣", "'points' must be a whole number"),
         ("history?of=van&names=voltage&resolution=week", "one of"),
+        (f"history?of=van&names={','.join(f'cell_voltages.{n}' for n in range(200))}&points=20000", "at most 200000"),
+        ("history?of=van&names=voltage&start=0&resolution=raw", "the span is too long for so many columns"),
+        ("history?of=van&names=voltage&start=0&resolution=minute", "the span is too long for so many columns"),
         ("history?of=van&names=voltage&ponts=3", "unknown parameter 'ponts'; known: of, names"),
         ("history?of=van&of=shed&names=voltage", "once only"),
         ("energy?of=van&period=week", "one of day, month"),
@@ -367,6 +449,12 @@ async def test_other_methods(caller: Caller, method: str) -> None:
 async def test_bodies_that_do_not_fit(caller: Caller, body: bytes) -> None:
     answer = await caller.call("POST", "login", body, Content_Type="application/json")
     assert (answer.status, answer.code) == (400, "bad_request")
+
+
+async def test_infinity_is_no_number(caller: Caller, desk: FakeDesk) -> None:
+    for body in (b'{"size": 1e999}', b'{"size": -1e999}', b'{"size": Infinity}', b'{"size": [[1e999]]}'):
+        answer = await caller.call("PUT", "configuration/history", body, Content_Type="application/json")
+        assert (answer.status, answer.code) == (400, "bad_request")
 
 
 async def test_bodies_are_limited(caller: Caller) -> None:
@@ -509,6 +597,7 @@ async def test_assets_last_and_are_compressed(server: Web, built: Path) -> None:
 @pytest.mark.parametrize(
     "path",
     ["/.hidden", "/../outside.txt", "/%2e%2e/outside.txt", "/..%2foutside.txt", "/assets/../../outside.txt",
+     "/" + "a" * 300, "/assets/" + "a" * 4000, "/" + "a/" * 2000, "/" + "%C3%A4" * 150,
      "/assets", "/assets/", "//etc/passwd", "/%00", "/index.html/", "/c:%5cwindows"],
 )  # fmt: skip
 async def test_nothing_beside_the_page_is_served(server: Web, built: Path, path: str) -> None:

@@ -46,7 +46,8 @@ HEADERS = (
 VALUES = (
     "", "localhost", "evil.example", "a b", "[::1", "127.0.0.1:99999", "Bearer x", "Bearer " + "A" * 4000, "chunked",
     "gzip", "application/json", "text/plain", "0", "-1", "5", "99999999999999999999", "100-continue", "close",
-    "keep-alive", "websocket", "h2c", "bytes=0-1", "bytes=9999-", "bytes=-0", "null", "http://localhost", "*",
+    "keep-alive", "websocket", "h2c", "bytes=0-1", "bytes=9999-", "bytes=-0", "null", "http://localhost", "http://[",
+    "http://\xe2\x84\x80", "*",
     "Thu, 01 Jan 1970 00:00:00 GMT", "\x00", "\xff\xfe", "cellwire_0=" + "x" * 300, 'a="b', "W/\"x\"", ";" * 50,
 )  # fmt: skip
 BODIES = (
@@ -76,7 +77,17 @@ class Fuzzer:
                 return b"/" + noise.replace(b" ", b"").replace(b"\r", b"").replace(b"\n", b"")
             case 1:
                 return choice(
-                    (b"*", b"/", b"//", b"/" + b"../" * 30, b"http://evil.example/", b"/assets/x", b"?", b"a")
+                    (
+                        b"*",
+                        b"/",
+                        b"//",
+                        b"/" + b"../" * 30,
+                        b"http://evil.example/",
+                        b"/assets/x",
+                        b"/" + b"a" * 300,
+                        b"?",
+                        b"a",
+                    )
                 )
             case 2:
                 names = [parameter.name for parameter in route.query] or ["x"]

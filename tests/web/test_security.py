@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import gzip
 import json
 import logging
+import re
 import socket
 import ssl
 import stat
@@ -18,9 +20,10 @@ from caller import Caller, calling
 from desk import NAME, PASSWORD, FakeDesk, serving
 
 from cellwire.gateway.config import WebSettings
-from cellwire.outputs.web import Web, WebError, access, session
+from cellwire.outputs.web import Web, WebError, access, pages, session
 from cellwire.outputs.web.access import GRANTS, Access, AccessBroken, AccessError
 from cellwire.outputs.web.lockout import BY_NAME, BY_PEER, WINDOW, Lockout, peer_key
+from cellwire.outputs.web.site import TOLD
 from cellwire.outputs.web.table import ROUTES
 from cellwire.outputs.web.visit import WRITES, Route
 
@@ -109,6 +112,23 @@ async def test_made_up_tokens_open_nothing(server: Web, token: str) -> None:
         assert (await caller.get("packs", Cookie=f"{session.cookie_name(server.site)}={token}")).status == 401
 
 
+async def test_who_came_in_and_who_changed_what_is_not_for_everybody(tmp_path: Path, desk: FakeDesk) -> None:
+    """Names of users and their addresses are shown from the grant configure on."""
+    async with serving(tmp_path, desk, guests=True) as server, calling(server) as guest, calling(server) as program:
+        await guest.log_in("eve", "wrong-password")
+        await guest.call("POST", "scan")
+        desk.events.add("configuration", "admin changed pack shed")
+        desk.events.add("full", "van is full")
+        for history in (desk.history, None):
+            desk.history = history
+            assert [event["kind"] for event in (await guest.get("events")).json["events"]] == ["full"]
+            assert (await guest.get("events?kinds=login,refused,configuration")).json["events"] == []
+            assert len((await guest.get("events?kinds=login,full")).json["events"]) == 1
+            for grant, count in (("operate", 1), ("configure", 4), ("service", 4)):
+                program.token = server.site.access.add_token(f"{grant}{bool(history)}", grant)
+                assert len((await program.get("events")).json["events"]) == count
+
+
 # Roles
 
 
@@ -173,6 +193,19 @@ async def test_a_write_that_a_foreign_page_could_send_is_refused(
     assert not desk.changes
 
 
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "http://]", "http://\u2100", "http://", "://", "%"])
+async def test_an_origin_that_is_none_is_foreign(shared: tuple[Caller, FakeDesk], origin: str) -> None:
+    answer = await shared[0].call("POST", "scan", Origin=origin)
+    assert (answer.status, answer.code) == (403, "origin")
+
+
+@pytest.mark.parametrize("form", ["foo://{}", "{}", "http://{}/", "http://anna@{}", "http://{}.example"])
+async def test_an_origin_like_the_own_is_foreign(shared: tuple[Caller, FakeDesk], form: str) -> None:
+    place = shared[0].base.removeprefix("http://")
+    assert (await shared[0].call("POST", "scan", Origin=form.format(place))).code == "origin"
+    assert (await shared[0].call("POST", "scan", Origin=f"http://{place}")).status == 202
+
+
 @pytest.fixture
 async def shared(tmp_path: Path, desk: FakeDesk) -> AsyncIterator[tuple[Caller, FakeDesk]]:
     """A caller who is logged in; made without the log-in's hashing, for there are many of these tests."""
@@ -213,7 +246,9 @@ async def test_a_token_needs_no_csrf_but_no_foreign_origin_either(server: Web) -
         assert (await caller.call("POST", "scan", Origin="http://evil.example")).code == "origin"
 
 
-async def test_a_flood_of_refusals_does_not_flood_the_history(server: Web, desk: FakeDesk) -> None:
+async def test_a_flood_of_refusals_floods_neither_history_nor_log(
+    server: Web, desk: FakeDesk, caplog: pytest.LogCaptureFixture
+) -> None:
     clock = Clock()
     server.site.refusals._monotonic = clock
     async with calling(server) as caller:
@@ -222,9 +257,31 @@ async def test_a_flood_of_refusals_does_not_flood_the_history(server: Web, desk:
         clock.now += 61
         server.site.refusals._since = clock.now - 60
         server.site.refusals.tick()
-    told = [event for event in desk.events.recent if event.kind == "refused"]
-    assert len(told) == 21
-    assert told[-1].detail == {"count": 180}
+        told = [event for event in desk.events.recent if event.kind == "refused"]
+        assert len(told) == 21
+        assert told[-1].detail == {"count": 180}
+        assert sum("refused" in record.getMessage() for record in caplog.records) == 21
+        for _ in range(25):
+            await caller.call("POST", "scan")
+        # What was not told yet is told at the end.
+        await server.stop()
+        assert desk.events.recent[-1].detail == {"count": 5}
+
+
+async def test_every_write_that_is_refused_is_told(tmp_path: Path, desk: FakeDesk) -> None:
+    """Also where the route itself refuses."""
+    passwords = {"password": PASSWORD, "new": PASSWORD}
+    async with serving(tmp_path, desk, guests=True) as server, calling(server) as guest, calling(server) as program:
+        program.token = server.site.access.add_token("grafana", "service")
+        for caller in (guest, program):
+            assert (await caller.call("POST", "password", passwords)).status == 403
+        setup = {"code": "x", "name": "eve", "password": "correct horse"}
+        assert (await guest.call("POST", "setup", setup)).status == 403
+    assert [event.text for event in desk.events.recent if event.kind == "refused"] == [
+        "POST /password from 127.0.0.1 by guest was refused: not_allowed",
+        "POST /password from 127.0.0.1 by token grafana was refused: not_allowed",
+        "POST /setup from 127.0.0.1 by guest was refused: not_allowed",
+    ]
 
 
 # Log-in and lock-out
@@ -280,6 +337,7 @@ async def test_wrong_passwords_lock_out(server: Web, desk: FakeDesk) -> None:
     told = [event.text for event in desk.events.recent if event.kind == "login"]
     assert sum("Wrong password" in text for text in told) == BY_PEER
     assert sum("Locked out" in text for text in told) == 1
+    assert sum("Still locked out" in text for text in told) == TOLD - BY_PEER - 1
 
 
 async def test_many_at_once_gain_nothing(server: Web) -> None:
@@ -479,11 +537,15 @@ def test_sessions_are_bounded(tmp_path: Path) -> None:
     clock = Clock()
     file = Access(tmp_path / "access.json", clock)
     file.add_user("anna", "correct horse", "service")
+    file.add_user("bert", "correct horse", "read")
+    other = file.begin("bert")
     secrets = []
-    for _ in range(203):
+    for _ in range(access.SESSIONS + 3):
         clock.now += 1
         secrets.append(file.begin("anna"))
-    assert [bool(file.visitor(secret).grant) for secret in secrets] == [False] * 3 + [True] * 200
+    assert [bool(file.visitor(secret).grant) for secret in secrets] == [False] * 3 + [True] * access.SESSIONS
+    # A program that logs in all the time does not put others out.
+    assert file.visitor(other).grant
 
 
 def test_the_file_holds_no_secret_and_is_for_its_owner_alone(tmp_path: Path) -> None:
@@ -529,13 +591,31 @@ def test_a_file_that_is_not_ours_is_left_alone(tmp_path: Path, text: str, proble
     assert path.read_text(encoding="utf-8") == text
 
 
-async def test_a_damaged_file_opens_nothing(tmp_path: Path, server: Web) -> None:
+async def test_a_damaged_file_opens_nothing(
+    server: Web, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever asks is not told where the file is; the log says it, once."""
+    monkeypatch.setattr("cellwire.outputs.web.server.TICK", 0.05)
     async with calling(server, logged_in=True) as caller:
         path = server.settings.access
         path.write_text("{", encoding="utf-8")
         answer = await caller.get("packs")
         assert (answer.status, answer.code) == (503, "unavailable")
-        assert "damaged" in answer.json["error"]
+        assert "the log of Cellwire says why" in answer.json["error"]
+        assert str(path) not in answer.json["error"]
+        while "is damaged; restore it" not in caplog.text:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        assert caplog.text.count("is damaged; restore it") == 1
+
+
+def test_a_link_is_not_followed_when_the_file_is_locked(tmp_path: Path) -> None:
+    """Root adds a user in a folder of the gateway's user: that one must not choose what root gives away."""
+    victim = tmp_path / "shadow"
+    victim.write_text("secret", encoding="utf-8")
+    (tmp_path / "access.json.lock").symlink_to(victim)
+    with pytest.raises(AccessBroken, match="cannot be written"):
+        Access(tmp_path / "access.json", Clock()).add_user("anna", "correct horse", "service")
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
@@ -612,12 +692,29 @@ async def test_only_loopback_until_there_is_a_user(tmp_path: Path, monkeypatch: 
 async def test_the_command_line_opens_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cellwire.outputs.web.server.TICK", 0.05)
     async with serving(tmp_path, set_up=False, listen="0.0.0.0:0") as server, calling(server) as caller:
+        code = server.site.setup_code
         Access(tmp_path / "access.json", Clock()).add_user("anna", "correct horse", "service")
         while not server._open:
             await asyncio.sleep(0.01)
         assert (await caller.log_in("anna", "correct horse")).status == 200
-        body = {"code": server.site.setup_code, "name": "eve", "password": "correct horse"}
+        body = {"code": code, "name": "eve", "password": "correct horse"}
         assert (await caller.call("POST", "setup", body)).status == 403
+
+
+async def test_without_its_file_of_users_it_offers_set_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("cellwire.outputs.web.server.TICK", 0.05)
+    async with serving(tmp_path, listen="0.0.0.0:0") as server, calling(server, logged_in=True) as caller:
+        server.settings.access.unlink()
+        while server._open:
+            await asyncio.sleep(0.01)
+        assert {site._sock.getsockname()[0] for site in server._sites} <= {"127.0.0.1", "::1"}
+        assert (await caller.get("packs")).code == "setup_needed"
+        code = server.site.setup_code
+        assert f"/#/setup/{code}" in caplog.text
+        body = {"code": code, "name": "anna", "password": "correct horse"}
+        assert (await caller.call("POST", "setup", body)).status == 200
 
 
 # Secrets
@@ -650,6 +747,29 @@ async def test_no_secret_anywhere(tmp_path: Path, desk: FakeDesk, caplog: pytest
     said += [record.getMessage() + str(record.exc_text) for record in caplog.records]
     for secret in secrets:
         assert not [text for text in said if secret in text], secret
+
+
+SECRETS = {
+    "a token": r"cellwire_[\w-]{43}",
+    "a hash": r"\$argon2|\b[0-9a-f]{40}\b",
+    "a key": r"-----BEGIN|\beyJ[\w-]{20,}\.",
+    "a password": r"""(?i)(password|secret|token|key)["']?\s*[:=]\s*["'`](?=[\w+/-]*\d)[\w+/-]{10,}["'`]""",
+    "a path of the machine that built it": r"/(home|root|work|tmp|Users)/|sourceMappingURL",
+    "another host": r"(?<![\w.])(https?|wss?)://(?!www\.w3\.org/)\w",
+}
+
+
+@pytest.mark.skipif(not (pages.FOLDER / "index.html").exists(), reason="the page is not built here; run make page")
+def test_no_secret_in_the_page() -> None:
+    """What is built into the page is open to everybody, also without log-in."""
+    texts = {}
+    for file in sorted(pages.FOLDER.rglob("*.*")):
+        data = file.read_bytes()
+        texts[file.name] = (gzip.decompress(data) if file.suffix == ".gz" else data).decode("utf-8")
+    assert len(texts) > 4
+    for what, pattern in SECRETS.items():
+        found = {name: match[0][:60] for name, text in texts.items() if (match := re.search(pattern, text))}
+        assert not found, what
 
 
 # Listening
@@ -737,6 +857,39 @@ async def test_too_many_connections_are_hung_up_on(server: Web, monkeypatch: pyt
         assert (await caller.get("session")).status == 200
 
 
+async def test_one_address_does_not_take_all_connections(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cellwire.outputs.web.server.EACH", 3)
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def opened() -> asyncio.StreamReader:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            stack.callback(writer.close)
+            return reader
+
+        # From this machine, where a proxy may be, as many as there can be.
+        for _ in range(5):
+            await opened()
+        monkeypatch.setattr("cellwire.outputs.web.server.HERE", ())
+        assert await (await opened()).read() == b""
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux has it")
+async def test_who_takes_nothing_of_an_answer_is_hung_up_on(
+    tmp_path: Path, desk: FakeDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cellwire.outputs.web.server.STUCK", 0.3)
+    monkeypatch.setattr(desk, "health", lambda: {"text": "x" * 20_000_000})
+    async with serving(tmp_path, desk, guests=True) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1)
+        writer.write(b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await reader.read(1)
+        assert server._runner is not None
+        assert server._runner.server is not None
+        while server._runner.server.connections:
+            await asyncio.sleep(0.05)
+        writer.close()
+
+
 async def test_a_body_that_dawdles_is_hung_up_on(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cellwire.outputs.web.guard.BODY_TIME", 0.1)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -768,6 +921,27 @@ async def test_a_proxy_is_believed_only_when_configured(tmp_path: Path, desk: Fa
         assert desk.events.recent[-1].detail["peer"] == "198.51.100.7"
         assert (await caller.get("session", X_Forwarded_Host="evil.example")).code == "host"
         assert (await caller.get("session", X_Forwarded_Host="battery.example.org")).status == 200
+
+
+async def test_a_proxy_does_not_make_a_foreign_name_ours(tmp_path: Path) -> None:
+    """A page under a foreign name that leads here may send any header; the browser alone makes Host."""
+    async with serving(tmp_path, proxy=True, hosts=("home.example.org",)) as server, calling(server) as caller:
+        for name in ("localhost", "home.example.org", "127.0.0.1"):
+            answer = await caller.get("session", Host="evil.example", X_Forwarded_Host=name)
+            assert answer.code == "host"
+        own = {"Origin": "https://home.example.org", "X_Forwarded_Proto": "https"}
+        token = server.site.access.add_token("program", "configure")
+        caller.token = token
+        assert (await caller.call("POST", "scan", X_Forwarded_Host="home.example.org", **own)).status == 202
+        assert (await caller.call("POST", "scan", **own)).code == "origin"
+
+
+@pytest.mark.parametrize("said", ["198.51.100.7:5001", "unknown", "_hidden", "", "a" * 5000, "1.2.3.4, ", "[::1]:80"])
+async def test_a_proxy_that_names_no_address_names_nobody(tmp_path: Path, desk: FakeDesk, said: str) -> None:
+    """A port would make each connection another visitor, whose wrong passwords are counted anew."""
+    async with serving(tmp_path, desk, proxy=True) as server, calling(server) as caller:
+        await caller.call("POST", "scan", X_Forwarded_For=said)
+        assert desk.events.recent[-1].detail["peer"] == "127.0.0.1"
 
 
 @pytest.mark.parametrize("prefix", ["/battery", "/a/b"])

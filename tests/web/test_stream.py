@@ -107,17 +107,15 @@ async def test_changes_follow(server: Web, desk: FakeDesk) -> None:
         assert event["pack"] == IDS["van"]
 
 
-async def test_a_pack_that_grows_old_is_told_though_nothing_came(
-    server: Web, desk: FakeDesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with calling(server, logged_in=True) as caller:
+async def test_a_pack_that_grows_old_is_told_though_nothing_came(tmp_path: Path) -> None:
+    now = time.time()
+    async with serving(tmp_path, FakeDesk(lambda: now)) as server, calling(server, logged_in=True) as caller:
         listener = await listen(caller)
         await listener.until("health")
-        now = time.time() + 60
-        monkeypatch.setattr(desk.store, "clock", lambda: now)
+        now += 60
         while (data := await listener.until("pack"))["state"] != "stale":
             pass
-        assert data["age"] > 50
+        assert data["age"] == 60
 
 
 async def test_a_change_of_the_configuration_is_told(server: Web, desk: FakeDesk) -> None:
@@ -137,6 +135,7 @@ async def test_one_serialisation_serves_all_at_most_once_a_second(
     server: Web, desk: FakeDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "LEAST", 0.9)
+    monkeypatch.setattr(stream, "HEALTH", 1e9)  # which asks for snapshots, too
     async with calling(server, logged_in=True) as caller:
         listeners = [await listen(caller) for _ in range(10)]
         for listener in listeners:
@@ -197,6 +196,32 @@ async def test_at_most_fifty(server: Web, monkeypatch: pytest.MonkeyPatch) -> No
         while server.site.live.clients == 3:
             await asyncio.sleep(0.01)
         await listen(caller)
+
+
+async def test_one_address_does_not_take_all_streams(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "EACH", 2)
+    async with calling(server, logged_in=True) as caller:
+        for _ in range(2):
+            await listen(caller)
+        answer = await caller.get("live")
+        assert (answer.status, answer.code) == (503, "unavailable")
+        assert "2 of them from here" in answer.json["error"]
+
+
+async def test_who_came_in_is_not_told_to_everybody(tmp_path: Path, desk: FakeDesk) -> None:
+    async with (
+        serving(tmp_path, desk, guests=True) as server,
+        calling(server) as guest,
+        calling(server, logged_in=True) as admin,
+    ):
+        listener, other = await listen(guest), await listen(admin)
+        for one in (listener, other):
+            await one.until("health")
+        desk.events.add("login", "anna logged in from 10.0.0.7")
+        desk.events.add("configuration", "anna changed web")
+        desk.events.add("full", "van is full")
+        assert (await listener.until("event"))["text"] == "van is full"
+        assert (await other.until("event"))["kind"] == "login"
 
 
 async def test_nothing_is_done_without_clients(server: Web) -> None:

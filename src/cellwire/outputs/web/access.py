@@ -25,7 +25,7 @@ DAY = 86400.0
 IDLE = 30 * DAY
 # How often it is written down that a session is in use: not with every request, cards wear out.
 NOTE_USE = 3600.0
-SESSIONS = 200  # in all; the one unused for longest ends first
+SESSIONS = 20  # of a user; the one unused for longest ends first
 NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 SHORTEST, LONGEST = 10, 200
 
@@ -140,7 +140,9 @@ class Access:
         """Keep other processes from changing the file meanwhile."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.path.with_name(self.path.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            # No link: root would give away the file that the folder's owner let it point to.
+            flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+            lock = os.open(self.path.with_name(self.path.name + ".lock"), flags, 0o600)
         except OSError as error:
             raise AccessBroken(
                 f"{self.path} cannot be written ({error.strerror}); give this user the right to"
@@ -176,7 +178,7 @@ class Access:
 
     def _give_away(self, file: int) -> None:
         """Let the file belong to whom its folder belongs: root may add a user for a gateway that is not root."""
-        if os.geteuid() == 0:
+        if os.geteuid() == 0 and os.fstat(file).st_nlink == 1:
             owner = self.path.parent.stat()
             os.fchown(file, owner.st_uid, owner.st_gid)
 
@@ -274,7 +276,8 @@ class Access:
             if name not in state["users"]:
                 raise AccessError(f"{name} was removed meanwhile; ask a user with the grant service")
             sessions = {key: session for key, session in state["sessions"].items() if now - session["used"] < IDLE}
-            for key in sorted(sessions, key=lambda key: sessions[key]["used"])[: max(0, len(sessions) + 1 - SESSIONS)]:
+            own = [key for key, session in sessions.items() if session["user"] == name]
+            for key in sorted(own, key=lambda key: sessions[key]["used"])[: max(0, len(own) + 1 - SESSIONS)]:
                 del sessions[key]
             sessions[hashed(secret)] = {"user": name, "begun": now, "used": now}
             state["sessions"] = sessions

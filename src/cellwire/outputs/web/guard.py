@@ -8,7 +8,6 @@ import logging
 import re
 import socket
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -27,6 +26,7 @@ BODY = 64 * 1024  # bytes
 BODY_TIME = 15.0  # seconds for a body to come
 DEEPEST = 32  # levels of lists and objects in a body
 NAMES = ("localhost", "smartbms", "smartbms.local")
+PORTS = {"http": ":80", "https": ":443"}  # that an address may leave out
 
 
 class Guard:
@@ -79,9 +79,10 @@ class Guard:
         """Take what a reverse proxy on this machine says about who asked."""
         headers = visit.request.headers
         # The proxy appends: only the last address is its own word, those before were sent by the stranger.
-        addresses = ",".join(headers.getall("X-Forwarded-For", [])).split(",")
-        visit.peer = printable(addresses[-1].strip()) or visit.peer
-        visit.host = _last(headers.get("X-Forwarded-Host", "")) or visit.host
+        address = _last(",".join(headers.getall("X-Forwarded-For", [])))
+        if _is_address(address):
+            visit.peer = address
+        visit.outside = _last(headers.get("X-Forwarded-Host", ""))
         proto = _last(headers.get("X-Forwarded-Proto", ""))
         visit.secure = visit.secure or proto == "https"
         prefix = _last(headers.get("X-Forwarded-Prefix", "")).rstrip("/")
@@ -97,23 +98,25 @@ class Guard:
         return path
 
     def _check_host(self, visit: Visit) -> None:
-        name = _name_of(visit.host)
-        if name is None:
-            raise bad_request("the Host header is missing or broken")
-        if not (
-            _is_address(name) or name in self._names or name in {host.lower() for host in self.site.settings.hosts}
-        ):
-            text = f"This gateway is not called {printable(name)!r}; add the name to `hosts` in [web]"
-            raise Problem(403, "host", text)
+        # A page under a foreign name may put anything into X-Forwarded-Host, so Host itself must be right as well.
+        for host in {visit.host, visit.outside or visit.host}:
+            name = _name_of(host)
+            if name is None:
+                raise bad_request("the Host header is missing or broken")
+            known = self._names | {known.lower() for known in self.site.settings.hosts}
+            if not _is_address(name) and name not in known:
+                text = f"This gateway is not called {printable(name)!r}; add the name to `hosts` in [web]"
+                raise Problem(403, "host", text)
 
     def _check_origin(self, visit: Visit) -> None:
         """A page of another site must not make the browser do things here."""
         headers = visit.request.headers
-        origins = headers.getall("Origin", [])
         foreign = headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none")
-        for origin in origins:
-            scheme, _, rest = origin.partition("://")
-            foreign = foreign or not rest or _place(rest, scheme) != _place(visit.host, scheme)
+        for origin in headers.getall("Origin", []):
+            scheme, _, place = origin.lower().partition("://")
+            port = PORTS.get(scheme, "")
+            own = (visit.outside or visit.host).lower()
+            foreign = foreign or not port or place.removesuffix(port) != own.removesuffix(port)
             foreign = foreign or (visit.secure and scheme != "https")
         if foreign:
             raise Problem(403, "origin", "The request comes from a page of another site; open this gateway's own page")
@@ -122,7 +125,13 @@ class Guard:
 
     def _who(self, visit: Visit) -> Visitor:
         site = self.site
-        site.access.refresh()
+        try:
+            site.access.refresh()
+        except AccessError:
+            # To people who have not come in: no word about files.
+            raise Problem(
+                503, "unavailable", "The file of users cannot be read; the log of Cellwire says why"
+            ) from None
         headers = visit.request.headers.getall("Authorization", [])
         if headers:
             scheme, _, secret = headers[0].partition(" ")
@@ -232,11 +241,11 @@ def _too_large() -> Problem:
 
 
 def _parsed(body: bytes) -> Any:
-    """Return the JSON of a body, of which nothing can later break: no NaN, no half characters, no endless depth."""
+    """Return the JSON of a body, in which nothing can later break: no NaN, no half characters, no endless depth."""
     try:
         text = body.decode("utf-8")
         value = json.loads(text, parse_constant=_no_constant)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (ValueError, RecursionError):
         raise bad_request("the body is not JSON in UTF-8") from None
     if _depth(value) > DEEPEST:
@@ -275,10 +284,3 @@ def _name_of(host: str) -> str | None:
     """Return the name in a Host header, None when it is broken."""
     match = re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[\w.-]+)(?::\d{1,5})?", host)
     return match[1].lower().rstrip(".") if match else None
-
-
-def _place(host: str, scheme: str) -> str:
-    """Return name and port in one form: the port of the scheme is left out."""
-    port = {"http": ":80", "https": ":443"}.get(scheme, "")
-    place = urlsplit(f"//{host}").netloc.lower()
-    return place.removesuffix(port) if port else place

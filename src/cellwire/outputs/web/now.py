@@ -5,6 +5,7 @@ from aiohttp import web
 from ...gateway.events import KINDS
 from ...readings.catalogue import ALARMS, BY_NAME, CATALOGUE, decimals, unit
 from .answers import answer, encoded, not_found, raw_answer
+from .lockout import peer_key
 from .schema import MOMENT, NUMBER, TEXT, WHOLE, Schema, listed, refer, table, thing, word
 from .site import Site
 from .stream import pack_document
@@ -69,7 +70,7 @@ async def health(site: Site, visit: Visit) -> web.StreamResponse:
 
 async def live(site: Site, visit: Visit) -> web.StreamResponse:
     """Answer GET live."""
-    return await site.live.serve(visit.request, visit.visitor)
+    return await site.live.serve(visit.request, visit.visitor, peer_key(visit.peer))
 
 
 VALUE: Schema = {"description": "a number, a text, yes or no, or a list of those, by the catalogue"}

@@ -1,6 +1,7 @@
 """What was: series, energy, events and exports out of the history."""
 
 import asyncio
+import logging
 import re
 import zoneinfo
 from collections.abc import Callable, Iterator
@@ -17,16 +18,21 @@ from .desk import Reader
 from .now import EVENT
 from .schema import LATEST, MOMENT, TEXT, WHOLE, Parameter, Schema, listed, refer, table, text, thing, word
 from .site import Site
-from .stream import event_document
+from .stream import event_document, is_shown
 from .visit import Route, Visit
 
 if TYPE_CHECKING:
     from ..history.reader import Reader as StoredReader
 
+log = logging.getLogger("cellwire")
+
 T = TypeVar("T")
 
 DAY = 86400.0
 SERIES = 200  # series that may be asked for at once
+VALUES = 200_000  # of all series of an answer: some megabytes
+LOOKED_AT = 4_500_000  # values that may be read for an answer: what all series have in six hours of seconds
+STEPS = {"raw": 1.0, "minute": 60.0, "hour": 3600.0, "day": DAY}  # seconds; rows may be further apart
 BATCH = 500  # rows of an export that are made in one go
 EXPORTS = 4  # exports at a time
 
@@ -38,12 +44,15 @@ def reader_of(site: Site) -> Reader:
     return site.desk.history.reader
 
 
-async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
-    """Return what the work gives, done in a thread; a disk that fails is said."""
-    try:
-        return await asyncio.to_thread(work, *arguments)
-    except HistoryError as error:
-        raise Problem(503, "unavailable", str(error)) from None
+async def in_thread(site: Site, visit: Visit, work: Callable[..., T], *arguments: Any) -> T:
+    """Return what the work gives, done in a thread when it is its turn; a disk that fails is said."""
+    async with site.reading:
+        if visit.request.transport is None:
+            raise ConnectionError("the client did not wait for it")
+        try:
+            return await asyncio.to_thread(work, *arguments)
+        except HistoryError as error:
+            raise Problem(503, "unavailable", str(error)) from None
 
 
 def identity(site: Site, reader: Reader | None, of: str) -> str:
@@ -76,7 +85,7 @@ def span(site: Site, visit: Visit, length: float) -> tuple[float, float]:
 async def stored(site: Site, visit: Visit) -> web.StreamResponse:
     """Answer GET stored."""
     reader = reader_of(site)
-    return raw_answer(await in_thread(lambda: encoded({"packs": reader.packs()})))
+    return raw_answer(await in_thread(site, visit, lambda: encoded({"packs": reader.packs()})))
 
 
 async def series(site: Site, visit: Visit) -> web.StreamResponse:
@@ -87,12 +96,16 @@ async def series(site: Site, visit: Visit) -> web.StreamResponse:
     if not 0 < len(names) <= SERIES:
         raise bad_request(f"'names' must be 1 to {SERIES} columns with commas between, such as voltage,cell_voltages.1")
     points, resolution = visit.query["points"], visit.query["resolution"]
+    if len(names) * points > VALUES:
+        raise bad_request(f"'names' times 'points' must be at most {VALUES}; ask for fewer at a time")
+    if resolution and len(names) * (min(end, site.desk.store.clock()) - start) / STEPS[resolution] > LOOKED_AT:
+        raise bad_request(f"the span is too long for so many columns with 'resolution' {resolution}; leave that out")
 
     def work() -> bytes:
         found = reader.series(identity(site, reader, visit.query["of"]), names, start, end, points, resolution)
         return encoded(found)
 
-    return raw_answer(await in_thread(work))
+    return raw_answer(await in_thread(site, visit, work))
 
 
 async def energy(site: Site, visit: Visit) -> web.StreamResponse:
@@ -109,7 +122,7 @@ async def energy(site: Site, visit: Visit) -> web.StreamResponse:
         found = reader.energy(identity(site, reader, visit.query["of"]), period, start, end, zone)
         return encoded({"energy": found})
 
-    return raw_answer(await in_thread(work))
+    return raw_answer(await in_thread(site, visit, work))
 
 
 def is_zone(name: str) -> bool:
@@ -130,6 +143,8 @@ async def events(site: Site, visit: Visit) -> web.StreamResponse:
     wrong = [kind for kind in kinds if kind not in KINDS]
     if wrong:
         raise bad_request(f"'kinds' has {wrong[0][:40]!r}; known: {', '.join(KINDS)}")
+    shown = [kind for kind in KINDS if is_shown(kind, visit.visitor)]
+    kinds = [kind for kind in kinds or shown if kind in shown]
     of, limit = visit.query["of"], visit.query["limit"]
     history = site.desk.history
     if history is None:
@@ -138,22 +153,24 @@ async def events(site: Site, visit: Visit) -> web.StreamResponse:
         found = [
             event
             for event in recent
-            if start <= event["time"] < end and (not kinds or event["kind"] in kinds) and of in ("", event["pack"])
+            if start <= event["time"] < end and event["kind"] in kinds and of in ("", event["pack"])
         ]
         return raw_answer(encoded({"events": found[:limit]}))
 
     def work() -> bytes:
         reader = history.reader
+        if not kinds:
+            return encoded({"events": []})
         return encoded({"events": reader.events(start, end, identity(site, reader, of) if of else "", kinds, limit)})
 
-    return raw_answer(await in_thread(work))
+    return raw_answer(await in_thread(site, visit, work))
 
 
 async def export(site: Site, visit: Visit) -> web.StreamResponse:
     """Answer GET export: rows as they were stored, made while they are taken."""
     reader = reader_of(site)
     start, end = span(site, visit, DAY)
-    of = await in_thread(identity, site, reader, visit.query["of"])
+    of = await in_thread(site, visit, identity, site, reader, visit.query["of"])
     is_csv = visit.query["format"] == "csv"
     if site.exports >= EXPORTS:
         raise Problem(503, "unavailable", "Too many exports at once; try again when one is done", {"Retry-After": "30"})
@@ -165,13 +182,20 @@ async def export(site: Site, visit: Visit) -> web.StreamResponse:
         name = re.sub(r"[^\w.-]", "_", of, flags=re.ASCII)
         suffix = "csv" if is_csv else "jsonl"
         response.headers["Content-Disposition"] = f'attachment; filename="cellwire-{name}.{suffix}"'
-        lines = await in_thread(written, cast("StoredReader", reader), of, start, end, visit.query["format"])
-        parts = pieces(lines)
-        data = await in_thread(next, parts, b"")
+        form = visit.query["format"]
+        parts = pieces(await in_thread(site, visit, written, cast("StoredReader", reader), of, start, end, form))
+        data = await in_thread(site, visit, next, parts, b"")
         await response.prepare(visit.request)
         while data:
             await response.write(data)
-            data = await in_thread(next, parts, b"")
+            if not site.may_stay(visit.visitor):
+                raise ConnectionError("the visitor may not read any more")
+            try:
+                data = await in_thread(site, visit, next, parts, b"")
+            except Problem as problem:
+                # Too late for another status: broken off, it is not taken for the whole.
+                log.warning("an export broke off: %s", problem.text)
+                raise ConnectionError(problem.text) from None
         return response
     finally:
         site.exports -= 1

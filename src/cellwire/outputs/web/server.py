@@ -1,7 +1,6 @@
 """Listens, first on this machine alone, then as configured; and keeps what is slow or too much from harm."""
 
 import asyncio
-import contextlib
 import errno
 import logging
 import socket
@@ -15,17 +14,21 @@ from .access import AccessError
 from .answers import HEADERS, Problem
 from .desk import Desk
 from .guard import Guard
+from .lockout import peer_key
 from .site import Site
 
 log = logging.getLogger("cellwire")
 
 CONNECTIONS = 300  # at a time; more are hung up on
+EACH = 100  # of them from one address, unless it is this machine, where a proxy may be
 IDLE = 75.0  # seconds without a whole request after which a connection is closed
+STUCK = 60.0  # seconds after which somebody who takes nothing of an answer is hung up on
 GRACE = 1.0  # seconds for answers under way when the server stops
 TICK = 1.0
 # Requests are not logged one by one: there are many, and what strangers put into them is theirs.
 QUIET = logging.Logger("quiet", logging.CRITICAL)
 LOOPBACK = ("127.0.0.1", "::1")
+HERE = tuple(map(peer_key, LOOPBACK))
 
 
 class WebError(Exception):
@@ -35,12 +38,17 @@ class WebError(Exception):
 class Connection(web.RequestHandler):
     """A connection whose broken requests are answered in our form, and not written into the log with all they had."""
 
-    __slots__ = ()
+    __slots__ = ("peer",)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hang up when there are too many."""
         super().connection_made(transport)
-        if self._manager is not None and len(self._manager.connections) > CONNECTIONS:
+        address = transport.get_extra_info("peername")
+        self.peer = peer_key(address[0]) if address else ""
+        assert self._manager is not None
+        others = self._manager.connections
+        same = sum(isinstance(other, Connection) and other.peer == self.peer for other in others)
+        if len(others) > CONNECTIONS or (same > EACH and self.peer not in HERE):
             self.force_close()
 
     def handle_error(
@@ -83,13 +91,13 @@ class Web:
             self.site = Site(desk, settings, time.monotonic)
         except AccessError as error:
             raise WebError(str(error)) from None
-        self.site.live.guests = settings.guests
         self.port = 0  # the one that is really listened on
         self.addresses: list[str] = []
         self._runner: web.ServerRunner | None = None
         self._sites: list[web.SockSite] = []
         self._open = False  # listening as configured, not only on this machine
         self._ticking: asyncio.Task[None] | None = None
+        self._trouble = ""  # what is wrong with the file of users
 
     async def start(self) -> None:
         """Begin to serve; raise WebError when that is not possible."""
@@ -100,10 +108,7 @@ class Web:
         except WebError:
             await self._runner.cleanup()
             raise
-        if self.site.setup_code:
-            self._say_code()
-        else:
-            log.info("the page is on %s", " ".join(self.addresses))
+        self._say_where()
         self._ticking = asyncio.create_task(self._tick())
 
     async def stop(self) -> None:
@@ -111,6 +116,7 @@ class Web:
         if self._ticking:
             self._ticking.cancel()
         self.site.live.end()
+        self.site.refusals.say_rest()
         if self._runner:
             await self._runner.cleanup()
 
@@ -122,7 +128,6 @@ class Web:
         before, self.settings = self.settings, settings
         places = ("listen", "certificate", "key")
         self.site.settings = settings
-        self.site.live.guests = settings.guests
         if settings.access != before.access:
             try:
                 self.site.change_access(settings.access)
@@ -166,7 +171,10 @@ class Web:
             for name, number, *_ in (listening.getsockname() for listening in sockets)
         ]
 
-    def _say_code(self) -> None:
+    def _say_where(self) -> None:
+        if not self.site.setup_code:
+            log.info("the page is on %s", " ".join(self.addresses))
+            return
         log.warning(
             "no user yet: open %s#/setup/%s on this machine to set a password (good once). "
             "From another one: ssh -L %d:127.0.0.1:%d THIS-MACHINE, or `cellwire user add NAME --grant service` here",
@@ -178,15 +186,25 @@ class Web:
         while True:
             await asyncio.sleep(TICK)
             self.site.refusals.tick()
-            with contextlib.suppress(AccessError):
-                self.site.access.refresh()
+            self._look_at_users()
             if self.site.access.is_set_up != self._open:
                 await self._reopen()
 
+    def _look_at_users(self) -> None:
+        trouble = ""
+        try:
+            self.site.access.refresh()
+        except AccessError as error:
+            trouble = str(error)
+            if trouble != self._trouble:
+                log.error("nobody can come in: %s", trouble)
+        self._trouble = trouble
+
     async def _reopen(self) -> None:
+        self.site.renew_code()
         try:
             await self._listen()
-            log.info("the page is on %s", " ".join(self.addresses))
+            self._say_where()
         except WebError as error:
             log.error("%s; until then the page is served on this machine alone", error)
             self._open = self.site.access.is_set_up
@@ -235,6 +253,8 @@ def _bound(host: str, port: int) -> list[socket.socket]:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(STUCK * 1000))
         listening.bind(address)
         listening.listen(128)
         listening.setblocking(False)

@@ -11,7 +11,7 @@ from .access import LONGEST, NAME, SHORTEST, AccessError, Visitor
 from .answers import Problem, answer
 from .lockout import peer_key
 from .schema import YES_OR_NO, Schema, closed, refer, text, thing, word
-from .site import Site
+from .site import Site, refused
 from .visit import Route, Visit
 
 COOKIE_AGE = 400 * 86400  # the longest that browsers allow; the server ends a session that is not used
@@ -71,7 +71,9 @@ async def set_up(site: Site, visit: Visit) -> web.StreamResponse:
     """Answer POST setup: the first user, who has the grant service."""
     name, password = visit.body["name"], visit.body["password"]
     if site.access.is_set_up or not site.setup_code:
-        raise Problem(403, "not_allowed", "This gateway is set up already; log in")
+        problem = Problem(403, "not_allowed", "This gateway is set up already; log in")
+        refused(site, visit, "/setup", problem)
+        raise problem
     keys = (peer_key(visit.peer), "name \0setup")
     admit(site, visit, keys, "the set-up")
     if not hmac.compare_digest(visit.body["code"].encode(), site.setup_code.encode()):
@@ -102,8 +104,9 @@ def admit(site: Site, visit: Visit, keys: tuple[str, str], who: str) -> None:
     wait = site.lockout.wait(*keys)
     if wait:
         minutes = math.ceil(wait / 60)
-        problem = f"Too many wrong passwords; wait {minutes} minute{'s' if minutes > 1 else ''} and try again"
-        raise Problem(429, "locked_out", problem, {"Retry-After": str(math.ceil(wait))})
+        text = f"Too many wrong passwords; wait {minutes} minute{'s' if minutes > 1 else ''} and try again"
+        site.refusals.tell("login", f"Still locked out: {who} from {visit.peer}", peer=visit.peer)
+        raise Problem(429, "locked_out", text, {"Retry-After": str(math.ceil(wait))})
     if site.lockout.begin(*keys):
         site.refusals.tell("login", f"Locked out for 15 minutes: {who} from {visit.peer}", peer=visit.peer)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...gateway.config import WebSettings
 from ...gateway.events import Events
-from .access import Access
+from .access import Access, Visitor
 from .answers import Problem
 from .desk import Desk
 from .lockout import Lockout
@@ -24,7 +24,8 @@ T = TypeVar("T")
 
 HASHING = 2  # passwords hashed at a time
 WAITING = 16  # more log-ins than this at a time are sent away
-TOLD = 20  # refusals a minute that become events one by one; further ones are counted
+TOLD = 20  # refusals a minute that are told one by one; further ones are counted
+READING = 3  # reads of the history at a time: more would but take turns, and all threads away from log-ins
 
 
 class Site:
@@ -33,20 +34,30 @@ class Site:
     def __init__(self, desk: Desk, settings: WebSettings, monotonic: Callable[[], float]) -> None:
         self.desk = desk
         self.settings = settings
-        self.monotonic = monotonic
         self.access = Access(settings.access, desk.store.clock)
         self.lockout = Lockout(monotonic)
         self.refusals = Refusals(desk.events, monotonic)
-        self.live = Live(desk, monotonic, lambda visitor: self.access.still(visitor))
-        # Good for one set-up; made anew with each start.
-        self.setup_code = "" if self.access.is_set_up else secrets.token_urlsafe(16)
+        self.live = Live(desk, monotonic, self.may_stay)
+        self.setup_code = ""
+        self.renew_code()
         self._hashing = asyncio.Semaphore(HASHING)
         self._waiting = 0
+        self.reading = asyncio.Semaphore(READING)
         self.exports = 0  # that are being made
 
     def change_access(self, path: Path) -> None:
         """Take users, tokens and sessions from another file."""
         self.access = Access(path, self.desk.store.clock)
+
+    def renew_code(self) -> None:
+        """Make another code for the first set-up, none when there is a user."""
+        self.setup_code = "" if self.access.is_set_up else secrets.token_urlsafe(16)
+
+    def may_stay(self, visitor: Visitor) -> bool:
+        """Return whether somebody who reads for long may still do so."""
+        if visitor.kind == "guest":
+            return self.settings.guests
+        return self.access.still(visitor).may("read")
 
     async def hashing(self, work: Callable[..., T], *arguments: Any) -> T:
         """Run something that hashes a password in a thread, few at a time: each needs 19 MiB."""
@@ -61,7 +72,7 @@ class Site:
 
 
 class Refusals:
-    """Makes events of what was refused, without ever filling the history: the first 20 a minute, then a count."""
+    """Tells what was refused, without ever filling log and history: the first 20 a minute, then how many more."""
 
     def __init__(self, events: Events, monotonic: Callable[[], float]) -> None:
         self._events = events
@@ -72,19 +83,24 @@ class Refusals:
     def tell(self, kind: str, text: str, **detail: Any) -> None:
         """Note a refusal."""
         self.tick()
-        log.warning("%s", text)
         if self._told < TOLD:
             self._told += 1
+            log.warning("%s", text)
             self._events.add(kind, text, **detail)
         else:
             self._untold += 1
 
     def tick(self) -> None:
         """When the minute is over say how many more there were."""
-        if self._monotonic() - self._since < 60:
-            return
+        if self._monotonic() - self._since >= 60:
+            self.say_rest()
+
+    def say_rest(self) -> None:
+        """Say how many more there were, and begin another minute."""
         if self._untold:
-            self._events.add("refused", f"{self._untold} more requests were refused", count=self._untold)
+            text = f"{self._untold} more requests were refused"
+            log.warning("%s", text)
+            self._events.add("refused", text, count=self._untold)
         self._since, self._told, self._untold = self._monotonic(), 0, 0
 
 

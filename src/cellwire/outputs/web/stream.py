@@ -15,20 +15,24 @@ from .answers import API_HEADERS, HEADERS, Problem, encoded
 from .desk import Desk, Document
 
 CLIENTS = 50
+EACH = 20  # of them from one address
 ROUND = 0.25  # seconds between looks for what changed
 LEAST = 0.9  # seconds between two snapshots of one pack: once a second, however the rounds fall
 HEARTBEAT = 15.0
 HEALTH = 10.0  # seconds between two words about health
 STUCK = 60.0  # seconds after which a client that takes nothing is let go
 EVENTS = 100  # events kept for a client that is slow
+# Who came in, and who changed what, is not for everybody who may read, least of all for guests.
+PRIVATE = ("login", "refused", "configuration")
 
 
 class Client:
     """Somebody who listens. What was not taken yet is replaced by what is newer."""
 
-    def __init__(self, request: web.BaseRequest, visitor: Visitor) -> None:
+    def __init__(self, request: web.BaseRequest, visitor: Visitor, peer: str = "") -> None:
         self.request = request
         self.visitor = visitor
+        self.peer = peer
         self.waiting: dict[str, bytes] = {}  # the newest message by what it is about
         self.events: deque[bytes] = deque(maxlen=EVENTS)
         self.more = asyncio.Event()
@@ -62,14 +66,13 @@ class Client:
 class Live:
     """Tells all clients what changes; does nothing while there are none.
 
-    still: the visitor as it is now, or nobody when its session ended; guests: whether those may stay
+    may_stay: whether the visitor may still listen
     """
 
-    def __init__(self, desk: Desk, monotonic: Callable[[], float], still: Callable[[Visitor], Visitor]) -> None:
+    def __init__(self, desk: Desk, monotonic: Callable[[], float], may_stay: Callable[[Visitor], bool]) -> None:
         self.desk = desk
-        self.guests = False
         self._monotonic = monotonic
-        self._still = still
+        self._may_stay = may_stay
         self._clients: set[Client] = set()
         self._told: dict[str, tuple[Any, float]] = {}  # what the last message said, and when, by what it is about
         self._names: tuple[str, ...] = ()
@@ -82,12 +85,13 @@ class Live:
         """How many listen."""
         return len(self._clients)
 
-    async def serve(self, request: web.BaseRequest, visitor: Visitor) -> web.StreamResponse:
+    async def serve(self, request: web.BaseRequest, visitor: Visitor, peer: str) -> web.StreamResponse:
         """Serve one client until it leaves, is no longer allowed, or the server stops."""
-        if self._ended or len(self._clients) >= CLIENTS:
-            text = f"{CLIENTS} live streams are open already; close another page"
+        here = sum(client.peer == peer for client in self._clients)
+        if self._ended or len(self._clients) >= CLIENTS or here >= EACH:
+            text = f"{len(self._clients)} live streams are open already, {here} of them from here; close another page"
             raise Problem(503, "unavailable", text, {"Retry-After": "10"})
-        client = Client(request, visitor)
+        client = Client(request, visitor, peer)
         self._clients.add(client)
         try:
             response = web.StreamResponse(headers={**HEADERS, **API_HEADERS, "X-Accel-Buffering": "no"})
@@ -184,17 +188,16 @@ class Live:
             client.end()
         elif client.writing is not None and now - client.writing > STUCK:
             transport.abort()
-        elif client.visitor.kind == "guest":
-            if not self.guests:
-                client.end()
-        elif not self._still(client.visitor).may("read"):
+        elif not self._may_stay(client.visitor):
             client.end()
 
     def _hear(self, event: Event) -> None:
-        if self._clients:
-            self._tell_all(message("event", event_document(event)))
-            if event.kind == "configuration":
-                self._tell_all(message("reload", {}))
+        data = message("event", event_document(event)) if self._clients else b""
+        for client in self._clients:
+            if is_shown(event.kind, client.visitor):
+                client.tell(data)
+        if event.kind == "configuration":
+            self._tell_all(message("reload", {}))
 
     def _tell_all(self, data: bytes) -> None:
         for client in self._clients:
@@ -221,6 +224,11 @@ class Live:
 def message(kind: str, document: Document) -> bytes:
     """Return a server-sent event; JSON has no line breaks."""
     return b"event: " + kind.encode() + b"\ndata: " + encoded(document) + b"\n\n"
+
+
+def is_shown(kind: str, visitor: Visitor) -> bool:
+    """Return whether events of a kind are shown to a visitor."""
+    return kind not in PRIVATE or visitor.may("configure")
 
 
 def event_document(event: Event) -> Document:

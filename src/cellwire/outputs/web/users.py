@@ -9,7 +9,7 @@ from .answers import Problem, answer, not_found
 from .lockout import peer_key
 from .schema import MOMENT, TEXT, YES_OR_NO, closed, listed, refer, thing, word
 from .session import NEW_PASSWORD, PASSWORD, USER_NAME, admit
-from .site import Site
+from .site import Site, refused
 from .visit import Route, Visit
 
 DONE = thing({"done": YES_OR_NO})
@@ -78,7 +78,9 @@ async def change_password(site: Site, visit: Visit) -> web.StreamResponse:
     """Answer POST password: the own one, the present one must be shown; other sessions end."""
     visitor = visit.visitor
     if visitor.kind != "user":
-        raise Problem(403, "not_allowed", "Only a user who is logged in has a password to change")
+        problem = Problem(403, "not_allowed", "Only a user who is logged in has a password to change")
+        refused(site, visit, "/password", problem)
+        raise problem
     keys = (peer_key(visit.peer), f"name {visitor.name}")
     admit(site, visit, keys, visitor.name)
     if not await site.hashing(site.access.is_right, visitor.name, visit.body["password"]):

@@ -21,13 +21,17 @@ WRITES = ("POST", "PUT", "DELETE", "PATCH")
 
 @dataclass
 class Visit:
-    """A request on its way; `names` are the parts of the path, `base` is the path below which people see us."""
+    """A request on its way.
+
+    outside: the host that people see when a proxy says so; base: the path below which they see us; names: from the path
+    """
 
     request: web.BaseRequest
     peer: str = ""
     host: str = ""
     secure: bool = False
     base: str = ""
+    outside: str = ""
     visitor: Visitor = NOBODY_HERE
     names: dict[str, str] = field(default_factory=dict)
     query: dict[str, Any] = field(default_factory=dict)
