@@ -10,15 +10,16 @@ from ...gateway.events import Event, Events
 from .file import HistoryError
 from .layout import Row
 from .reader import Reader, Series
-from .writer import Committed, Writer
+from .writer import Committed, Restored, Saved, Writer
 
-__all__ = ["Committed", "History", "HistoryError", "Reader", "Row", "Series"]
+__all__ = ["Committed", "History", "HistoryError", "Reader", "Restored", "Row", "Saved", "Series"]
 
 
 class History:
     """The history of one gateway.
 
     committed: called in the writer's thread after each commit, with the meters of each id that are now on the disk
+    restored: called in the event loop with what `start` could not read, as soon as that works
     """
 
     def __init__(
@@ -28,26 +29,41 @@ class History:
         monotonic: Callable[[], float],
         events: Events,
         committed: Committed,
+        restored: Restored | None = None,
     ) -> None:
         self._events = events
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._writer = Writer(settings, clock, monotonic, self._tell, committed)
+        self._restored = restored
+        self._writer = Writer(settings, clock, monotonic, self._tell, committed, self._restore if restored else None)
         self.reader = Reader(settings.path, self._writer)
 
     def _tell(self, kind: str, text: str) -> None:
-        """Add an event; the writer's thread leaves it to the event loop, if there is one."""
+        self._leave_to_loop(self._events.add, kind, text)
+
+    def _restore(self, saved: Saved) -> None:
+        self._leave_to_loop(self._go_on, saved)
+
+    def _go_on(self, saved: Saved) -> None:
+        # Rows are appended here too: what comes from now on has what was saved in it, and nothing before.
+        assert self._restored is not None
+        self._restored(saved)
+        self._writer.go_on(saved)
+
+    def _leave_to_loop(self, call: Callable[..., object], *arguments: object) -> None:
+        """Call in the event loop, if there is one: the writer has a thread of its own."""
         if self._loop is None or threading.current_thread() is threading.main_thread():
-            self._events.add(kind, text)
+            call(*arguments)
             return
         try:
-            self._loop.call_soon_threadsafe(self._events.add, kind, text)
+            self._loop.call_soon_threadsafe(call, *arguments)
         except RuntimeError:  # the loop is closed: the gateway is at its end
-            self._events.add(kind, text)
+            call(*arguments)
 
-    def start(self) -> dict[str, tuple[float, dict[str, float]]]:
+    def start(self) -> Saved:
         """Open the file and start writing; return the newest meters and counters of each id, and when they were taken.
 
-        Raises HistoryError, with what to do, when the file is not one that can be written.
+        Raises HistoryError, with what to do, when the path is wrong, or the file not ours. A disk that is full or
+        takes no writes is no reason not to start: rows wait in memory, `status` says why.
         """
         try:
             self._loop = asyncio.get_running_loop()
@@ -77,6 +93,7 @@ class History:
 
     def stop(self) -> None:
         """Write what is queued and close the file."""
+        self.reader.close()  # whoever closes last brings all into the one file
         self._writer.stop()
 
     def configure(self, settings: HistorySettings) -> None:

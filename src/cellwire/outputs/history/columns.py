@@ -31,6 +31,10 @@ GAPS = 0x20  # some are missing
 EMPTY = 0x40  # all are missing
 WHOLE = 0x80  # the body has the values themselves: their differences do not fit into 8 bytes
 
+# For each tag: the bytes of tag and first value, and whether a body follows.
+HEADS = [1 if tag & EMPTY else 1 + (1 << ((tag & FIRST) >> 2)) for tag in range(256)]
+BODIES = [not tag & EMPTY and (tag & GAPS or not tag & ALIKE) for tag in range(256)]
+
 CHUNK, HOT = 1, 2
 CODES = "bhiq"
 MOST_ROWS, MOST_COLUMNS = 1 << 22, 1 << 16  # no chunk has more; a larger number is damage
@@ -205,31 +209,24 @@ def _encode_column(column: "array[int]", parts: list[bytes]) -> None:
 
 def _decode_columns(data: bytes, at: int, rows: int, wanted: Sequence[int]) -> list[list[int]]:
     found: list[list[int]] = []
-    index, end = -1, len(data)
+    index = -1
     for want in wanted:
         while index < want:
             index += 1
-            tag = data[at]
-            at += 1
-            if tag & EMPTY:
-                continue
-            size = 1 << ((tag & FIRST) >> 2)
-            first = data[at : at + size]
-            at += size
-            length = 0
-            if tag & GAPS or not tag & ALIKE:
-                length = data[at]
-                at += 1
+            begin, tag = at + 1, data[at]
+            length, at = 0, at + HEADS[tag]
+            if BODIES[tag]:
+                length, at = data[at], at + 1
                 if length > 127:
                     length, at = _read_number(data, at - 1)
                 at += length
-        if at > end:
+        if at > len(data):
             raise ValueError("a chunk of the history is cut short")
         if tag & EMPTY:
             found.append([MISSING] * rows)
             continue
-        value = int.from_bytes(first, "little", signed=True)
-        found.append(_decode_column(tag, value, data[at - length : at], rows) if length else [value] * rows)
+        value = int.from_bytes(data[begin : begin - 1 + HEADS[tag]], "little", signed=True)
+        found.append(_decode_column(tag, value, data[at - length : at], rows) if BODIES[tag] else [value] * rows)
     return found
 
 

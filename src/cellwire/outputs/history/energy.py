@@ -98,30 +98,30 @@ def _meter_points(view: View, edges: Sequence[int]) -> list[_MeterPoint]:
     for chunk in view.records("roll_h", max(first, 0), last):
         if chunk.hour in cut and (minutes := view.chunks("roll_m", chunk.hour, chunk.hour)):
             try:
-                known, places = places_of(minutes[0].layout, METERS)
+                places = places_of(minutes[0].layout, METERS)
                 part = rollup.decode_minutes(minutes[0].data, chunk.hour, places)
             except ValueError:  # spoiled: the hour must do
                 pass
             else:
-                points += _points_of(part, minutes[0].layout, known, places)
+                points += _points_of(part, minutes[0].layout, places)
                 continue
         numbers, records = groups.setdefault(chunk.layout, ([], []))
         numbers.append(chunk.hour * HOUR)
         records.append(chunk.data)
     for layout, (starts, records) in groups.items():
-        known, places = places_of(layout, METERS)
+        places = places_of(layout, METERS)
         part = Stretches(starts, [], rollup.decode_records(layout, records, places))
-        points += _points_of(part, layout, known, places)
-    for fresh, layout, known, places in fresh_parts(view, METERS, MINUTE):
-        points += _points_of(fresh, layout, known, places)
+        points += _points_of(part, layout, places)
+    for fresh, layout, places in fresh_parts(view, METERS, MINUTE):
+        points += _points_of(fresh, layout, places)
     return sorted(points, key=lambda point: point.start)
 
 
-def _points_of(part: Stretches, layout: Layout, known: list[str], places: list[int]) -> list[_MeterPoint]:
+def _points_of(part: Stretches, layout: Layout, places: list[int]) -> list[_MeterPoint]:
     nothing = [MISSING] * len(part.starts)
-    by_name = dict(zip(known, part.fields, strict=True))
-    fields = [by_name.get(name) for name in METERS]
-    scales = tuple(layout.fields[places[known.index(name)]].scale if name in by_name else 1 for name in METERS)
+    by_name = {layout.fields[place].name: at for at, place in enumerate(places)}
+    fields = [part.fields[by_name[name]] if name in by_name else None for name in METERS]
+    scales = tuple(layout.fields[places[by_name[name]]].scale if name in by_name else 1 for name in METERS)
     columns = [list(zip(*(nothing if f is None else f[which] for f in fields), strict=True)) for which in (0, 1, 2)]
     return [
         _MeterPoint(start, low, last, high, scales)

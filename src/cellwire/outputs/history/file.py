@@ -87,9 +87,9 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     Raises HistoryError when the file is not ours or too new, Damaged when it is ours and damaged, and what sqlite3
     and the system raise when it cannot be opened at all.
     """
-    _look_at(path)
     if not path.parent.is_dir():
         raise HistoryError(f"{path.parent} is not there; make this folder, or set history.path to a file elsewhere")
+    _look_at(path)
     connection = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
     with ExitStack() as unless_well:
         unless_well.callback(connection.close)
@@ -118,6 +118,8 @@ def _set_up(connection: sqlite3.Connection, path: Path) -> None:
         )
     connection.execute("PRAGMA wal_autocheckpoint=4000")
     connection.execute("PRAGMA journal_size_limit=8388608")
+    # A transaction on a file that may only be read begins and ends well when it changes nothing; this does not.
+    connection.execute("UPDATE state SET value = value WHERE false")
 
 
 def _migrate(connection: sqlite3.Connection, new: bool) -> None:
@@ -277,11 +279,11 @@ def _whole(column: list[int]) -> "array[int]":
 class HistoryFile:
     """The open file, with the numbers that packs and layouts have in it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, opened: Callable[[Path], sqlite3.Connection] = open_for_writing) -> None:
         self.path = path
         self._paths = (f"{path}", f"{path}-wal", f"{path}-shm")
         self.spoiled = 0  # hot blobs that could not be read
-        self.connection = open_for_writing(path)
+        self.connection = opened(path)
         with ExitStack() as unless_well:
             unless_well.callback(self.close)
             with damage_told():

@@ -228,15 +228,25 @@ class PackHour:
         """Return all columns, sorted by time."""
         return sorted_by_time([self.column(at) for at in range(self.layout.width)])
 
-    def journalled(self, first: int = 0) -> dict[str, float]:
-        """Return the newest meters and counters of the rows from this one on."""
-        flat = self.flat[first * self.layout.width :]
+    def journalled(self) -> dict[str, float]:
+        """Return the newest meters and counters."""
         found: dict[str, float] = {}
         for name, at, scale in self.layout.journalled:
-            value = next((value for value in reversed(flat[at :: self.layout.width]) if value != MISSING), None)
-            if value is not None:
+            value = self.flat[at - self.layout.width]  # nearly always the newest row has them
+            if value == MISSING:
+                value = next((value for value in reversed(self.column(at)) if value != MISSING), MISSING)
+            if value != MISSING:
                 found[name] = value if scale == 1 else value / scale
         return found
+
+    def add_to_meters(self, more: Mapping[str, float]) -> None:
+        """Add to the meters of the rows that are not saved."""
+        width = self.layout.width
+        for name, at, scale in self.layout.journalled:
+            if name in METERS and name in more:
+                rest, step = slice(self.saved * width + at, None, width), round(more[name] * scale)
+                values = [value if value == MISSING else value + step for value in self.flat[rest]]
+                self.flat[rest] = array("q", values)
 
 
 def sorted_by_time(columns: list["array[int]"]) -> list["array[int]"]:

@@ -205,8 +205,10 @@ class Reader:
         return open_for_reading(self.path)
 
     def _give_back(self, place: tuple[int, int] | None, connection: sqlite3.Connection) -> None:
+        # A connection that was made while nothing can be written keeps others from writing as long as it is open.
+        failing = self._writer is not None and self._writer.is_failing
         with self._lock:
-            if place is not None and len(self._idle) < IDLE:
+            if place is not None and not failing and len(self._idle) < IDLE:
                 self._idle.append((place, connection))
                 return
         connection.close()

@@ -28,6 +28,19 @@ class Rolled(NamedTuple):
     high: list[int]
     counts: list[int]
 
+    def triples(self) -> "Triples":
+        """Return the same with minimum, average and maximum side by side."""
+        values = [0] * (3 * len(self.counts))
+        values[0::3], values[1::3], values[2::3] = self.low, self.average, self.high
+        return Triples(values, self.counts)
+
+
+class Triples(NamedTuple):
+    """One field's minimum, average and maximum of stretch after stretch, as the file has them, and its counts."""
+
+    values: list[int]
+    counts: list[int]
+
 
 class Stretches(NamedTuple):
     """Rolled up rows of one pack: the starts of the stretches in seconds, their rows, and their fields."""
@@ -65,14 +78,13 @@ def roll_field(kind: str, column: Sequence[int], bounds: list[tuple[int, int]], 
         same = [first] * len(rows)
         return Rolled(same, same, same, [0] * len(rows) if first == MISSING else rows)
     parts = [values[start:stop] for start, stop in bounds]
-    if MISSING in values:
+    low, high = list(map(min, parts)), list(map(max, parts))
+    if MISSING in low:
         return _roll_gaps(kind, parts)
     if kind == BITS:
         low, high = [reduce(and_, part) for part in parts], [reduce(or_, part) for part in parts]
-    else:
-        low, high = list(map(min, parts)), list(map(max, parts))
     if kind == MEAN:
-        average = [_divided(total, count) for total, count in zip(map(sum, parts), rows, strict=True)]
+        average = [(2 * total + count) // (2 * count) for total, count in zip(map(sum, parts), rows, strict=True)]
     else:
         average = [part[-1] for part in parts]
     return Rolled(low, average, high, rows)
@@ -155,29 +167,31 @@ def encode_minutes(stretches: Stretches, hour: int) -> bytes:
     fewer = any(field.counts != rows for field in stretches.fields)
     head = [(start - hour * HOUR) // MINUTE for start in stretches.starts]
     columns = [array("q", head + rows + [int(fewer)] * size)]
-    for low, average, high, _ in stretches.fields:
-        column = array("q", bytes(24 * size))
-        for at, values in enumerate((low, average, high)):
-            column[at::3] = array("q", values)
-        columns.append(column)
+    columns += [array("q", field.triples().values) for field in stretches.fields]
     if fewer:
         rest = [0] * (2 * size)
         columns += [array("q", [*map(sub, rows, field.counts), *rest]) for field in stretches.fields]
     return codec.encode(columns)
 
 
-def decode_minutes(data: bytes, hour: int, places: Sequence[int]) -> Stretches:
-    """Return the minutes in a chunk, only the fields at these ascending places."""
-    head, *triples = codec.decode(data, [0, *(1 + place for place in places)])
+def read_minutes(data: bytes, hour: int, places: Sequence[int]) -> tuple[list[int], list[int], list[Triples]]:
+    """Return starts, rows and fields of the minutes in a chunk, only the fields at these ascending places."""
+    head, *fields = codec.decode(data, [0, *(1 + place for place in places)])
     size = len(head) // 3
     rows = head[size : 2 * size]
-    counts = [rows] * len(triples)
+    counts = [rows] * len(fields)
     if size and head[-1] and places:
         total = (codec.column_count(data) - 1) // 2
         lacking = codec.decode(data, [1 + total + place for place in places])
         counts = [list(map(sub, rows, fewer)) for fewer in lacking]
-    fields = [Rolled(t[0::3], t[1::3], t[2::3], count) for t, count in zip(triples, counts, strict=True)]
-    return Stretches([hour * HOUR + minute * MINUTE for minute in head[:size]], rows, fields)
+    starts = [hour * HOUR + minute * MINUTE for minute in head[:size]]
+    return starts, rows, list(map(Triples, fields, counts))
+
+
+def decode_minutes(data: bytes, hour: int, places: Sequence[int]) -> Stretches:
+    """Return the minutes in a chunk, only the fields at these ascending places."""
+    starts, rows, fields = read_minutes(data, hour, places)
+    return Stretches(starts, rows, [Rolled(v[0::3], v[1::3], v[2::3], counts) for v, counts in fields])
 
 
 def encode_record(stretches: Stretches) -> bytes:

@@ -5,6 +5,7 @@ import sqlite3
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from . import columns as codec
@@ -73,6 +74,10 @@ def hours_of(start: float, end: float) -> tuple[int, int]:
     return int(start) // HOUR, int(end) // HOUR
 
 
+# A commit never changes, and whoever reads without a writer asks for those of the open hour again and again.
+_hot_rows = lru_cache(1000)(hot_rows)
+
+
 def hot_of(
     connection: sqlite3.Connection, layouts: dict[int, Layout], number: int, first: int, last: int
 ) -> dict[int, PackHour]:
@@ -81,7 +86,7 @@ def hot_of(
     query = "SELECT hour, layout, data FROM hot WHERE hour BETWEEN ? AND ? ORDER BY id"
     for hour, form, data in connection.execute(query, (first, last)):
         try:
-            parts = hot_rows(data, layouts[form])
+            parts = _hot_rows(data, layouts[form])
         except (ValueError, KeyError):  # spoiled: the writer will set it aside when it starts next
             continue
         for pack, flat in parts:
@@ -121,15 +126,15 @@ def hour_rows(view: View, hour: int) -> tuple[list[Sequence[int]], Layout]:
     return (list(fresh.columns()), fresh.layout) if fresh is not None else ([], Layout(()))
 
 
-def places_of(layout: Layout, names: Sequence[str]) -> tuple[list[str], list[int]]:
-    """Return the names that the layout has and the places of their fields, ascending."""
-    places = sorted((layout.index[name] - HEAD, name) for name in names if name in layout.index)
-    return [name for _, name in places], [place for place, _ in places]
+def places_of(layout: Layout, names: Sequence[str]) -> list[int]:
+    """Return the places of the fields of these names that the layout has, ascending."""
+    return sorted(layout.index[name] - HEAD for name in names if name in layout.index)
 
 
-def fresh_parts(view: View, names: Sequence[str], seconds: int) -> list[tuple[Stretches, Layout, list[str], list[int]]]:
+def fresh_parts(view: View, names: Sequence[str], seconds: int) -> list[tuple[Stretches, Layout, list[int]]]:
+    """Return what is not sealed as stretches of so many seconds, with the places of their fields."""
     parts = []
     for _, fresh in sorted(view.fresh.items()):
-        known, places = places_of(fresh.layout, names)
-        parts.append((rollup.roll(fresh.layout, fresh.columns(), seconds, places), fresh.layout, known, places))
+        places = places_of(fresh.layout, names)
+        parts.append((rollup.roll(fresh.layout, fresh.columns(), seconds, places), fresh.layout, places))
     return parts

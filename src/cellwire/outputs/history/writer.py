@@ -29,6 +29,7 @@ from .file import (
     bytes_used,
     damage_told,
     file_bytes,
+    open_for_reading,
     set_aside,
     transaction,
 )
@@ -40,6 +41,7 @@ log = logging.getLogger("cellwire")
 
 Committed = Callable[[dict[str, dict[str, float]]], None]
 Saved = dict[str, tuple[float, dict[str, float]]]
+Restored = Callable[[Saved], None]
 
 GRACE = 5.0  # seconds after which an hour's last rows have come
 ODD = 60.0  # seconds: an hour that is further ahead than this was written before the clock was set back
@@ -72,7 +74,7 @@ ADVICE = {
 class Writer:
     """Takes rows and events in memory and brings them to the file.
 
-    tell: called with kind and text of what people should know; committed: see History
+    tell: called with kind and text of what people should know; committed, restored: see History
     """
 
     def __init__(
@@ -82,11 +84,12 @@ class Writer:
         monotonic: Callable[[], float],
         tell: Callable[[str, str], None],
         committed: Committed,
+        restored: Restored | None = None,
     ) -> None:
         self.settings = settings
         self.path: Path = settings.path
         self._clock, self._monotonic = clock, monotonic
-        self._tell, self._committed = tell, committed
+        self._tell, self._committed, self._restored = tell, committed, restored
         self._thread: threading.Thread | None = None
         self._lock = threading.Condition(threading.RLock())
         # All of these are shared with other threads, under the lock.
@@ -103,6 +106,7 @@ class Writer:
         self._taken = 0  # of the newest row that was taken from the queue
         self._committed_seq = 0
         self._soon = self._stopping = self._at_once = False
+        self._late = False  # nothing was read at the start: the meters in the rows begin at 0
         self._failing = ""
         self._dropped = 0
         # Only the thread (or start, before it) uses these.
@@ -119,18 +123,40 @@ class Writer:
     # What the gateway calls.
 
     def start(self) -> Saved:
-        """Open the file, read back what is not sealed, start the thread; return the newest meters of each pack."""
+        """Open the file, read back what is not sealed, start the thread; return the newest meters of each pack.
+
+        When the file cannot be written just now, it is tried again later; when it cannot be read either, its meters
+        are handed to `restored` then.
+        """
         if not self.settings.enabled:
             return {}
         try:
             self._open_file()
         except (sqlite3.Error, OSError) as error:
-            raise HistoryError(_reason(error, self.path)) from error
+            self._fail(_reason(error, self.path))
+            self._only_read()
+        saved = self._saved()
+        self._late = not self._identity and self._restored is not None
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._thread.start()
+        return saved
+
+    def go_on(self, saved: Saved) -> None:
+        """Write on: what is metered goes on from what was saved, in all rows that come from now on.
+
+        What was metered before is added to it here.
+        """
         with self._lock:
-            return {pack: (time, dict(values)) for pack, (time, values) in self._journal.items()}
+            if not self._late:
+                return
+            self._take()
+            for packs in self._open.values():
+                for pack, hour in packs.items():
+                    if pack in saved:
+                        hour.add_to_meters(saved[pack][1])
+            self._late = False
+            self.commit_soon()
 
     def append(self, rows: Sequence[Row]) -> int:
         """Queue rows; return the number of the last."""
@@ -227,6 +253,12 @@ class Writer:
             "mb_per_day": mb_per_day(settings.commit),
         }
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the file cannot be written just now."""
+        with self._lock:
+            return self._failing != ""
+
     def live(self, pack: str, first: int, last: int) -> dict[int, PackHour]:
         """Return copies of the pack's rows that are not sealed, by hour, from one hour to another inclusive."""
         with self._lock:
@@ -274,7 +306,18 @@ class Writer:
         try:
             if self._file is not None and self._file.is_gone():
                 self._rescue(self._file)
-            file = self._file or self._open_file()
+            self._work(self._file or self._open_file())
+        except (sqlite3.Error, OSError, HistoryError) as error:
+            if self._file is None or not self._file.is_gone():  # else nobody else has what it holds
+                self._close()
+            self._fail(_reason(error, self.path))
+        else:
+            self._recovered()
+
+    def _work(self, file: HistoryFile) -> None:
+        if self._late:  # until whoever meters knows what was saved
+            return
+        try:
             with damage_told():
                 self._commit(file)
                 self._seal_what_is_over(file)
@@ -283,12 +326,7 @@ class Writer:
         except Damaged as damage:
             self._close()
             self._set_aside(damage)
-        except (sqlite3.Error, OSError, HistoryError) as error:
-            if self._file is None or not self._file.is_gone():  # else nobody else has what it holds
-                self._close()
-            self._fail(_reason(error, self.path))
-        else:
-            self._recovered()
+            self.commit_soon()
 
     def _rescue(self, file: HistoryFile) -> None:
         """Copy a file that was taken away while it is still open, and close it."""
@@ -325,20 +363,15 @@ class Writer:
         try:
             aside = set_aside(self.path, self._clock())
         except OSError as error:
-            self._fail(f"{self.path} is damaged ({damage}), and cannot be renamed: {error.strerror}")
-            return
+            raise OSError(error.errno, f"it is damaged ({damage}), and cannot be renamed: {error.strerror}") from error
         text = f"The history was damaged ({damage}). It lies at {aside} now, and a new one was begun."
         log.error("history: %s", text)
         self._tell("history", text)
-        self._next_try = 0.0
-        self.commit_soon()
 
     # Rows in memory.
 
     def _take(self) -> None:
         """Turn queued rows into integers and put them to their hours; the lock is held."""
-        if not self._identity:  # their numbers go on from those in the file
-            return
         queue, self._queue = self._queue, []
         for row in queue:
             self._taken += 1
@@ -399,22 +432,53 @@ class Writer:
         if rescued:
             os.replace(self._kept, self.path)
         try:
-            opened = HistoryFile(self.path)
-            if rescued and self._identity:
-                self._identity = opened.identity
-            with ExitStack() as unless_well:
-                unless_well.callback(opened.close)
-                with damage_told():
-                    self._join(opened, existed)
-                unless_well.pop_all()
+            self._file = self._joined(existed, rescued)
         except Damaged as damage:
             self._set_aside(damage)
-            opened = HistoryFile(self.path)
-            self._join(opened, existed=False)
-        self._file = opened
+            self._file = self._joined(existed=False, rescued=False)
+        if self._late:
+            self._hand_out()
         if rescued:
             self._tell_loss("It was written anew, with everything that was in it.")
+        return self._file
+
+    def _joined(self, existed: bool, rescued: bool) -> HistoryFile:
+        opened = HistoryFile(self.path)
+        with ExitStack() as unless_well:
+            unless_well.callback(opened.close)
+            if rescued and self._identity:
+                self._identity = opened.identity
+            with damage_told():
+                self._join(opened, existed)
+            unless_well.pop_all()
         return opened
+
+    def _only_read(self) -> None:
+        """Go on where a file ends that cannot be written just now, as far as it can be read."""
+        try:
+            opened = HistoryFile(self.path, open_for_reading)
+        except (sqlite3.Error, OSError, HistoryError, Damaged) as error:
+            log.warning("history: %s cannot be read either: %s", self.path, error)
+            return
+        try:
+            with self._lock:
+                self._take_over(opened)
+        except (sqlite3.Error, Damaged) as error:
+            log.warning("history: %s cannot be read to its end: %s", self.path, error)
+        finally:
+            opened.close()
+
+    def _hand_out(self) -> None:
+        """Let whoever meters go on from what was saved."""
+        saved = self._saved()
+        if saved and self._restored is not None:
+            self._restored(saved)
+        else:
+            self.go_on({})
+
+    def _saved(self) -> Saved:
+        with self._lock:
+            return {pack: (time, dict(values)) for pack, (time, values) in self._journal.items()}
 
     def _tell_loss(self, text: str) -> None:
         """Tell that the file was taken away; when it was told that it cannot be written, that is over with this."""
@@ -432,7 +496,7 @@ class Writer:
         """Return whether there is a file at the path with something in it."""
         try:
             return self.path.stat().st_size > 0
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
 
     def _join(self, opened: HistoryFile, existed: bool) -> None:
@@ -454,16 +518,20 @@ class Writer:
             if self._kept.exists():
                 text += f" The one from before is {set_aside(self._kept, self._clock(), 'replaced').name}."
             self._tell_loss(text)
-        self._identity = opened.identity
+            self._identity = opened.identity
 
     def _take_over(self, opened: HistoryFile) -> None:
-        """Go on where the file ends; the lock is held."""
+        """Go on where the file ends; the lock is held. What is in memory already comes behind."""
         connection = opened.connection
+        query = "SELECT uid, time, fields FROM meter JOIN pack ON pack.id = pack"
+        meters = {pack: (when, _numbers(fields)) for pack, when, fields in connection.execute(query)}
+        state = dict(connection.execute("SELECT name, value FROM state"))
+        hot, last = opened.hot(), opened.last_seq()
         self._learn(opened)
-        for pack, when, fields in connection.execute("SELECT uid, time, fields FROM meter JOIN pack ON pack.id = pack"):
-            self._journal[pack] = (when, _numbers(fields))
+        self._journal = meters
+        waiting, self._open = self._open, {}
         newest: list[tuple[int, str, PackHour]] = []
-        for pack, layout, flat in opened.hot():
+        for pack, layout, flat in hot:
             for number, rows in _by_hour(flat, layout.width):
                 hour = self._put(pack, number, layout, rows)
                 hour.saved = len(hour)
@@ -474,9 +542,14 @@ class Writer:
             )
         for _, pack, part in sorted(newest, key=itemgetter(0)):
             self._note(pack, part)
-        self._taken = self._committed_seq = opened.last_seq()
+        for number, packs in waiting.items():
+            for pack, hour in packs.items():
+                numbers = slice(SEQ, None, hour.layout.width)
+                hour.flat[numbers] = array("q", [seq + last for seq in hour.flat[numbers]])
+                self._put(pack, number, hour.layout, hour.flat)
+        self._taken, self._committed_seq = self._taken + last, last
         self._seq = self._taken + len(self._queue)
-        state = dict(connection.execute("SELECT name, value FROM state"))
+        self._identity = opened.identity
         seen = max([float(state.get("time", 0.0)), *(when for when, _ in self._journal.values())])
         self._first_look(seen, float(state.get("steady", 0.0)))
 
