@@ -112,6 +112,10 @@ class FakeReader:
         self.store = store
         self.recorded = events
 
+    def ids(self) -> set[str]:
+        """Return the ids of the packs and the bank."""
+        return {known["id"] for known in self.packs()}
+
     def packs(self) -> list[dict[str, Any]]:
         """Return the packs and the bank."""
         now = self.store.clock()

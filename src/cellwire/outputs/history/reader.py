@@ -25,6 +25,10 @@ __all__ = ["Reader", "Series"]
 
 IDLE = 4  # connections that are kept open
 
+# One at a time: SQLite would walk through all hours to answer both at once.
+FIRST = "SELECT min(id) FROM roll_h WHERE id BETWEEN ? AND ?"
+LAST = "SELECT max(id) FROM roll_h WHERE id BETWEEN ? AND ?"
+
 
 class Reader:
     """Reads a history, from any thread. Without a writer it reads what is in the file."""
@@ -58,18 +62,22 @@ class Reader:
 
     # Lists.
 
+    def ids(self) -> set[str]:
+        """Return the ids of all packs and banks that are in the history."""
+        with self._read() as connection:
+            stored = connection.execute("SELECT uid FROM pack").fetchall() if connection is not None else []
+        return {uid for (uid,) in stored} | set(self._every_fresh())
+
     def packs(self) -> list[dict[str, Any]]:
         """Return the packs and banks that are in the history, with the times of their first and last rows."""
         found: dict[str, dict[str, Any]] = {}
         with self._read() as connection:
             if connection is not None:
                 layouts = layouts_of(connection)
-                query = "SELECT id, uid, name, layout FROM pack ORDER BY id"
-                for number, uid, name, layout in connection.execute(query).fetchall():
-                    first, last = connection.execute(
-                        "SELECT min(id), max(id) FROM roll_h WHERE id BETWEEN ? AND ?",
-                        (number << 32, number << 32 | 0xFFFFFFFF),
-                    ).fetchone()
+                packs = connection.execute("SELECT id, uid, name, layout FROM pack ORDER BY id").fetchall()
+                for number, uid, name, layout in packs:
+                    within = number << 32, number << 32 | 0xFFFFFFFF
+                    first, last = (connection.execute(query, within).fetchone()[0] for query in (FIRST, LAST))
                     columns = [field.column for field in layouts[layout].fields] if layout in layouts else []
                     found[uid] = {
                         "id": uid,

@@ -16,6 +16,9 @@ class ChangeRefused(Exception):
 class Reader(Protocol):
     """Reads the history; every call may take long and belongs into a thread."""
 
+    def ids(self) -> set[str]:
+        """Return the ids of what is stored."""
+
     def packs(self) -> list[Document]:
         """Return what is stored: {id, name, first, last, columns}."""
 

@@ -65,7 +65,7 @@ def identity(site: Site, reader: Reader | None, of: str) -> str:
     now = {pack.id for pack in store.packs.values()} | {bank.id for bank in store.banks.values()}
     if of in now:
         return of
-    stored = {row["id"] for row in reader.packs()} if reader else set()
+    stored = reader.ids() if reader else set()
     if of not in stored:
         raise not_found("pack or bank", of, sorted({*stored, *now}))
     return of
