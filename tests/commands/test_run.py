@@ -1,6 +1,8 @@
 """cellwire run as people start it: configuration with mistakes, first start, reload, and the end."""
 
 import json
+import os
+import random
 import signal
 import socket
 import sqlite3
@@ -104,6 +106,54 @@ def test_runs_reloads_and_ends(tmp_path: Path) -> None:
             event(process, "stop")
     with sqlite3.connect(tmp_path / "cellwire.db") as file:
         assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+# The number of kills: a few in the everyday run, as many as wanted with CELLWIRE_KILLS.
+KILLS = int(os.environ.get("CELLWIRE_KILLS", "3"))
+METERS = ("energy_in", "energy_out", "charge_in", "charge_out")
+
+
+def meters(number: int) -> dict[str, float]:
+    """Return the meters of all packs and banks as the API shows them, by id and name."""
+    found = {}
+    for kind in ("packs", "banks"):
+        with urllib.request.urlopen(f"http://127.0.0.1:{number}/api/v1/{kind}", timeout=10) as answer:
+            for each in json.load(answer)[kind]:
+                readings = each["readings"]
+                found.update({f"{each['id']} {name}": readings[name] for name in METERS if name in readings})
+    return found
+
+
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    """The file is whole, and no meter that was shown goes back; boards without a number of their own stay apart."""
+    chance = random.Random(7)
+    path = tmp_path / "cellwire.toml"
+    with served(tmp_path / "shed", "jbd") as shed, served(tmp_path / "van", "jbd") as van:
+        number = port()
+        text = f'[web]\nlisten = "127.0.0.1:{number}"\nguests = true\n[history]\nevery = 0.5\ncommit = 1.0\n'
+        for name, each in (("shed", shed), ("van", van)):
+            text += f'[[pack]]\nname = "{name}"\nlink = "{each.path}"\nfamily = "jbd"\naddress = 0\nevery = 0.2\n'
+        path.write_text(text + '[[bank]]\nname = "house"\npacks = ["shed", "van"]\n', encoding="utf-8")
+        shown: dict[str, float] = {}
+        for kill in range(KILLS + 1):
+            with running("run", "-c", path) as process:
+                process.complaint("setup")
+                online(number, "shed", "van")
+                end = time.monotonic() + (chance.uniform(0.0, 4.0) if kill < KILLS else 4.0)
+                found: dict[str, float] = {}
+                while time.monotonic() < end or not shown.keys() <= found.keys():
+                    assert time.monotonic() < end + 10, f"{shown.keys() - found.keys()} after {kill} kills"
+                    found = meters(number)
+                    back = {key: (shown[key], value) for key, value in found.items() if value < shown.get(key, 0.0)}
+                    assert not back, f"after {kill} kills"
+                    shown = {**shown, **found}
+                    time.sleep(0.05)
+                process.process.kill()
+                process.process.wait(20)
+            result = called("history", "verify", tmp_path / "cellwire.db")
+            assert result.returncode == 0, result.stdout + result.stderr
+    assert len({key.split()[0] for key in shown}) == 3, shown
+    assert all(value for key, value in shown.items() if key.endswith("charge_out")), shown
 
 
 def test_a_port_in_use(tmp_path: Path) -> None:

@@ -32,9 +32,9 @@ class Gateway:
 
     def __init__(self, config: Config, now: float = NOW) -> None:
         self.now, self.steady = now, 1000.0
-        self.store = Store(lambda: self.now)
+        self.store = Store(lambda: self.now, lambda: self.steady)
         self.events = Events(lambda: self.now)
-        self.accounts = Accounts(self.store, self.events, config, lambda: self.steady)
+        self.accounts = Accounts(self.store, self.events, config)
         self.store.follow = self.accounts.take
         self.packs = {pack.name: self.add(pack.name) for pack in config.packs}
 
@@ -383,11 +383,15 @@ def test_stale_and_error_by_the_monotonic_clock() -> None:
     gateway.wait(1)
     gateway.now -= YEAR
     gateway.accounts.tick()
-    assert gateway.told("state") == ["shed is stale"]
+    assert gateway.store.state(gateway.packs["shed"]) == "stale"
+    assert gateway.told("state") == [], "why is not known yet"
+    gateway.wait(4)
+    gateway.accounts.tick()
+    assert gateway.told("state") == ["shed is stale: nothing was heard of it for 11 s"]
     gateway.store.fail(gateway.packs["shed"], ERROR, "nonsense")
     gateway.wait(10)
     gateway.accounts.tick()
-    assert gateway.told("state") == ["shed is stale", "shed is error: nonsense"]
+    assert gateway.told("state")[1:] == ["shed is error: nonsense"]
 
 
 def test_a_pack_that_was_never_there_is_told_when_it_is_known_why() -> None:
@@ -400,17 +404,44 @@ def test_a_pack_that_was_never_there_is_told_when_it_is_known_why() -> None:
     assert gateway.told("state") == ["shed is lost: no adapter"]
 
 
-def test_a_pack_that_comes_and_goes_does_not_flood() -> None:
+def test_a_pack_that_comes_and_goes_does_not_flood(caplog: pytest.LogCaptureFixture) -> None:
     gateway = Gateway(settings("shed"))
     gateway.run(2)
-    for _ in range(30):
+    for _ in range(1800):
         gateway.wait(1)
         gateway.store.fail(gateway.packs["shed"], LOST, "loose plug")
         gateway.accounts.tick()
         gateway.wait(1)
         gateway.sample()
         gateway.accounts.tick()
-    assert len(gateway.told("state")) == 12  # away and back, every 10 s of a minute
+        if gateway.steady == 1062:
+            # Away and back at 0, 10 and 30 s of the first minute, then once a minute.
+            assert gateway.told("state") == ["shed is lost: loose plug", "shed is back after 2 s"] * 3
+    told = gateway.told("state")
+    assert 100 < len(told) < 130, "in an hour"
+    assert [record.getMessage() for record in caplog.records] == told
+    # Who was steady for a while is told at once again.
+    gateway.run(200)
+    gateway.store.fail(gateway.packs["shed"], LOST, "cut")
+    gateway.accounts.tick()
+    gateway.wait(12)
+    gateway.sample()
+    gateway.accounts.tick()
+    assert gateway.told("state")[-2:] == ["shed is lost: cut", "shed is back after 12 s"]
+
+
+def test_the_log_has_a_line_when_lost_and_one_when_back(caplog: pytest.LogCaptureFixture) -> None:
+    gateway = Gateway(settings("shed"))
+    gateway.run(4)
+    for trouble, reason in ((ERROR, "noise"), (LOST, "the adapter is gone"), (ASLEEP, "silent"), (LOST, "gone again")):
+        gateway.store.fail(gateway.packs["shed"], trouble, reason)
+        for _ in range(30):
+            gateway.wait(1)
+            gateway.accounts.tick()
+    gateway.run(2)
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == ["shed is error: noise", "shed is back after 120 s"]
+    assert len(gateway.told("state")) == 5
 
 
 def test_missing_sensors_and_cells() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -34,9 +35,9 @@ def pack(name: str, link: str, more: str = 'family = "jbd"\naddress = 0') -> str
 
 
 @contextlib.asynccontextmanager
-async def running(path: Path) -> AsyncIterator[Gateway]:
+async def running(path: Path, clock: Callable[[], float] = time.time) -> AsyncIterator[Gateway]:
     """Yield the gateway of this configuration while it runs."""
-    gateway = Gateway(files.load(path))
+    gateway = Gateway(files.load(path), clock)
     stop = asyncio.Event()
     task = asyncio.create_task(gateway.run(stop))
     try:
@@ -164,6 +165,20 @@ async def test_a_file_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest
         with pytest.raises(ChangeRefused, match="cannot be written"):
             await gateway.change("history", "", {"commit": 60.0}, "admin")
         assert gateway.config.history.commit == 1.0
+
+
+async def test_an_address_that_cannot_be_served_changes_nothing(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    before = path.read_text(encoding="utf-8")
+    async with running(path) as gateway:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            await until(lambda: bool(gateway._web.addresses))
+            with pytest.raises(ChangeRefused, match="Nothing was changed"):
+                await gateway.change("web", "", {"listen": f"127.0.0.1:{taken.getsockname()[1]}"}, "admin")
+        assert path.read_text(encoding="utf-8") == before
+        await gateway.change("web", "", {"guests": True}, "admin")
 
 
 async def test_scan_finds_nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

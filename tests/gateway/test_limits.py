@@ -1,5 +1,6 @@
 """Charge and discharge limits: hand-computed by cells, temperature and state of charge, and what keeps them steady."""
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,28 @@ def test_what_is_not_configured_is_absent(settings: LimitSettings, names: set[st
     assert set(away) == set(found) - {"charge_voltage_limit", "charge_voltage_reason"}
     assert {value for name, value in away.items() if name.endswith("_limit")} <= {0.0}
     assert {value for name, value in away.items() if name.endswith("_reason")} <= {"stale"}
+
+
+@pytest.mark.parametrize("chemistry", CHEMISTRIES)
+@pytest.mark.parametrize("nothing_there", [None, float("nan")], ids=["absent", "nan"])
+def test_nothing_is_promised_without_what_it_needs(chemistry: str, nothing_there: Any) -> None:
+    """Whatever is missing, in all 4096 combinations: no current above 0 without its cells, no charging unseen."""
+    full = CHEMISTRIES[chemistry].full - 0.1
+    whole = Inputs(16, full, full, full, 20.0, 25.0, 50.0, True, True, 57.0, 80.0, 90.0)
+    settings = LimitSettings(chemistry, charge_current=100.0, discharge_current=200.0)
+    for missing in itertools.product([False, True], repeat=len(Inputs._fields)):
+        gone = dict(zip(Inputs._fields, missing, strict=True))
+        look = whole._replace(**{name: nothing_there for name in gone if gone[name]})
+        found = limits(look, settings)
+        assert found.charge_current is not None
+        assert found.discharge_current is not None
+        needed = gone["highest"] or gone["coldest"] or gone["warmest"]
+        assert 0 <= found.charge_current.value <= (0.0 if needed else 100.0 if gone["charge_request"] else 80.0), gone
+        most = 0.0 if gone["lowest"] else 200.0 if gone["discharge_request"] else 90.0
+        assert 0 <= found.discharge_current.value <= most, gone
+        if nothing_there is None:
+            cells = gone["cells"] or gone["mean"] or gone["highest"]
+            assert (found.charge_voltage is None) == cells, gone
 
 
 def test_no_pack_without_sensors_is_charged() -> None:

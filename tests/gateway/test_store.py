@@ -16,18 +16,22 @@ NOW = 1_795_255_200.123  # 2026-11-21T10:00:00.123Z
 
 
 class Clock:
-    """A clock that is set by hand."""
+    """A clock that is set by hand, and how long it really ran."""
 
     def __init__(self) -> None:
         self.now = NOW
+        self.set = 0.0  # by how much it was set
 
     def __call__(self) -> float:
-        return self.now
+        return self.now + self.set
+
+    def monotonic(self) -> float:
+        return self.now - NOW
 
 
 def made(**readings: Any) -> tuple[Store, PackState, Clock]:
     clock = Clock()
-    store = Store(clock)
+    store = Store(clock, clock.monotonic)
     pack = store.add(PackState("shed", "jbd", "jbd", 0, 2.0))
     if readings:
         store.accept(pack, readings)
@@ -40,7 +44,7 @@ def test_two_clocks_for_every_value() -> None:
     store.accept(pack, {"voltage": 13.3, "soc": 80})
     clock.now += 2
     store.accept(pack, {"voltage": 13.3})
-    assert pack.received == {"voltage": NOW + 4, "soc": NOW + 2}
+    assert pack.received == {"voltage": 4, "soc": 2}, "by the clock that nobody sets"
     assert pack.changed == {"voltage": NOW + 2, "soc": NOW}
     assert pack.counts["accepted"] == 3
 
@@ -57,6 +61,25 @@ def test_stale_after_three_intervals() -> None:
     assert document["time"] == "2026-11-21T10:00:00.123Z"
     assert document["age"] == pytest.approx(6.1)
     assert document["readings"] == {"voltage": 13.2}
+
+
+@pytest.mark.parametrize("jump", [365 * 86400.0, -365 * 86400.0])
+def test_the_clock_is_set(jump: float) -> None:
+    store, pack, clock = made(voltage=13.2, soc=80)
+    bank = store.add_bank(BankState("house", ("shed",)))
+    bank.time, bank.seen = pack.time, pack.seen
+    clock.now += 1
+    clock.set = jump
+    document = store.snapshot(pack)
+    assert (document["state"], document["age"]) == ("online", 1.0)
+    assert document["time"] == "2026-11-21T10:00:00.123Z", "the clock was so when the sample came"
+    assert store.bank_snapshot(bank)["age"] == 1.0
+    clock.now += 6
+    assert store.state(pack) == "stale"
+    # What stays doubtful is forgotten as soon as without the jump, and no sooner.
+    store.accept(pack, {"voltage": 13.3}, {"voltage": 13.3, "soc": 0})
+    assert pack.readings == {"voltage": 13.3}
+    assert pack.time == clock()
 
 
 def test_never_read() -> None:
@@ -94,7 +117,7 @@ def test_a_bank_is_as_documented() -> None:
     store, pack, _ = made(voltage=13.3)
     bank = store.add_bank(BankState("house", (pack.name, "garage")))
     bank.missing["garage"] = "lost"
-    bank.readings, bank.time = {"voltage": 13.3, "faults": ["short_circuit"]}, pack.time
+    bank.readings, bank.time, bank.seen = {"voltage": 13.3, "faults": ["short_circuit"]}, pack.time, pack.seen
     document = store.bank_snapshot(bank)
     common = {"id", "time", "age", "readings", "problems"}
     assert set(document) == documented("## A bank") | common
@@ -116,6 +139,25 @@ def test_boards_that_share_a_number_keep_apart() -> None:
     assert other.id == "jbd-0011223344-garage"
     store.accept(pack, {"serial_number": "99"})
     assert pack.id == "jbd-0011223344", "settled for ever"
+
+
+def test_boards_that_share_a_number_stay_who_they_were() -> None:
+    """After a restart, or when their links are opened anew, another one may answer first."""
+    store, pack, _ = made()
+    store.known = {"jbd-0", "jbd-0-garage"}
+    garage = store.add(PackState("garage", "jbd", "jbd", 0, 2.0))
+    store.settle(garage)
+    store.settle(pack)
+    assert (pack.id, garage.id) == ("jbd-0", "jbd-0-garage")
+    again, pack = (store.add(PackState(name, "jbd", "jbd", 0, 2.0)) for name in ("garage", "shed"))
+    store.settle(again)
+    store.settle(pack)
+    assert (pack.id, again.id) == ("jbd-0", "jbd-0-garage")
+    pinned = store.add(PackState("attic", "jbd", "jbd", 0, 2.0))
+    pinned.pinned_id = "mine"
+    store.known.add("mine-attic")
+    store.settle(pinned)
+    assert pinned.id == "mine"
 
 
 def test_a_snapshot_is_as_documented() -> None:

@@ -45,7 +45,7 @@ async def _run(options: argparse.Namespace, config: Config) -> int:
         asyncio.get_running_loop().add_signal_handler(signalled, stop.set)
     logging.getLogger("cellwire").setLevel(logging.DEBUG if options.verbose else logging.INFO)
     if not config.packs:
-        config = await _first(config, stop)
+        config = await offered(config, stop)
     gateway = Gateway(config)
     if options.json:
         gateway.events.hearers.append(_print)
@@ -61,7 +61,7 @@ def _print(event: Event) -> None:
     print(json.dumps({**document, "detail": event.detail}, ensure_ascii=False), flush=True)
 
 
-async def _first(config: Config, stop: asyncio.Event) -> Config:
+async def offered(config: Config, stop: asyncio.Event) -> Config:
     """Offer what answers here when no pack is configured yet; return the configuration to go on with."""
     links = scan.links()
     print(f"No pack is configured in {config.path} yet.", file=sys.stderr)
@@ -83,8 +83,23 @@ async def _first(config: Config, stop: asyncio.Event) -> Config:
     if not sys.stdin.isatty():
         print("Add them on the page, or with: cellwire scan --write", file=sys.stderr)
         return config
-    answer = await asyncio.to_thread(input, f"Write them to {config.path}? [Y/n] ")
-    if answer.strip().lower() not in ("", "y", "yes"):
+    print(f"Write them to {config.path}? [Y/n] ", end="", file=sys.stderr, flush=True)
+    if (await _line(stop)).strip().lower() not in ("", "y", "yes"):
         return config
     write_down(config.path, config, documents, ports())
     return files.load(config.path)
+
+
+async def _line(stop: asyncio.Event) -> str:
+    """Return the next line that is typed, "no" when the program is ended instead."""
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Queue[str] = asyncio.Queue()
+    waiting = [asyncio.create_task(stop.wait()), asyncio.create_task(typed.get())]
+    loop.add_reader(sys.stdin.fileno(), lambda: typed.put_nowait(sys.stdin.readline()))
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+        for task in waiting:
+            task.cancel()
+    return str(waiting[1].result()) if waiting[1].done() and not waiting[1].cancelled() else "no"

@@ -1,5 +1,6 @@
 """Follows one pack: what the gateway works out of its samples, and what is told of its state and alarms."""
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -13,7 +14,9 @@ from .limits import Inputs, Limits, limits, nothing, readings, steady
 from .meter import METERS, Meter, Step, longest
 from .store import ASLEEP, LOST, ONLINE, STALE, STALE_AFTER, PackState, Readings
 
-QUIET = 10.0  # seconds for which a change of the same thing is not told again
+log = logging.getLogger("cellwire")
+
+QUIET, LONGEST_QUIET = 10.0, 60.0  # seconds for which a change of the same thing is not told again; longer each time
 UNSEEN_TEMPERATURE = 180.0  # seconds: some packs are asked for temperatures once a minute
 MEANINGS = dict(ALARMS)
 LEVELS = (("faults", "fault"), ("protections", "protection"), ("warnings", "warning"))
@@ -23,19 +26,22 @@ class Told:
     """What was told of each thing, so that one that flickers does not flood the events. "" is the normal value."""
 
     def __init__(self) -> None:
-        self._told: dict[tuple[str, ...], tuple[str, float]] = {}
+        self._told: dict[tuple[str, ...], tuple[str, float, float]] = {}  # value, when, seconds of quiet after it
 
     def value(self, *thing: str) -> str:
         """Return what was told last."""
         return self._told[thing][0] if thing in self._told else ""
 
     def changed(self, value: str, now: float, *thing: str, back_at_once: bool = True) -> bool:
-        """Return True when a value is to be told now: at most once in QUIET seconds, unless it is normal again."""
-        told, then = self._told.get(thing, ("", now - QUIET))
+        """Return True when a value is to be told now: not while it is to be quiet, unless the value is normal again."""
+        told, then, quiet = self._told.get(thing, ("", -math.inf, QUIET))
         back = back_at_once and not value
-        if value == told or (now - then < QUIET and not back):
+        if value == told or (now - then < quiet and not back):
             return False
-        self._told[thing] = value, then if back else now
+        if not back:
+            quiet = min(2 * quiet, LONGEST_QUIET) if now - then < 2 * quiet else QUIET
+            then = now
+        self._told[thing] = value, then, quiet
         return True
 
 
@@ -117,6 +123,7 @@ class Account:
         self.shown.meter.absorb(other.shown.meter)
         self.pack, self.settings = other.pack, other.settings
         self.seen, self.sampled = other.seen, other.sampled
+        self._worked_out = {**self._worked_out, **other._worked_out}  # so that it goes when it is not known any more
 
     def capacity(self) -> float | None:
         """Return the Ah that go into the pack: what the BMS says today, else as configured, else as sold."""
@@ -205,21 +212,29 @@ class Account:
         self._limits = nothing(self.settings.limits)
 
     def tell_state(self, away: str, now: float) -> None:
-        """Tell that the pack went away or came back; one that was not read yet since the start is no news."""
+        """Tell that the pack went away or came back; one that was not read yet since the start is no news.
+
+        The log has one line for each, however often the cause changes in between.
+        """
         pack = self.pack
         before = self._told.value("state") or ONLINE
-        if away == NOT_READ or not self._told.changed(away, now, "state"):
+        # Whoever asks a pack that fell silent soon knows more than that: it is told with the cause.
+        if away == NOT_READ or (away == STALE and now - self.seen <= longest(pack.every)):
+            return
+        if not self._told.changed(away, now, "state"):
             return
         if away:
             if before == ONLINE:
                 self._left = self.seen
-            seconds, reason = now - self._left, f": {pack.reason}" if pack.reason else ""
-            text = f"{pack.name} is {away}{reason}"
+            seconds = now - self._left
+            text = f"{pack.name} is {away}: {pack.reason or f'nothing was heard of it for {seconds:.0f} s'}"
         else:
             seconds = self.seen - self._left
             text = f"{pack.name} is back after {seconds:.0f} s"
         detail = {"from": before, "to": away or ONLINE, "reason": pack.reason, "seconds": round(seconds, 1)}
-        self.events.add("state", text, pack.id, pack.name, **detail)
+        if before == ONLINE or not away:
+            log.warning("%s", text)
+        self.events.add("state", text, self.id, pack.name, **detail)
 
     def tell_alarms(self, now: float) -> None:
         """Note since when alarms are up; tell what came and what went, as soon as it is settled which pack this is."""

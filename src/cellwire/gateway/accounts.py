@@ -1,7 +1,6 @@
 """Keeps the accounts of all packs and banks: what was saved, what is to be saved, what samples and seconds bring."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from .account import Account, Shown, Told
 from .bank import NOT_READ, Member, combine
@@ -26,12 +25,9 @@ class BankAccount:
 class Accounts:
     """Follows all packs and banks of a store; `take` is to be the store's `follow`, `tick` to be called each second."""
 
-    def __init__(
-        self, store: Store, events: Events, config: Config, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, store: Store, events: Events, config: Config) -> None:
         self.store = store
         self.events = events
-        self.monotonic = monotonic
         self._settings: dict[str, PackSettings] = {}
         self._saved: dict[str, tuple[Mapping[str, float], float]] = {}  # by id, with the time
         self._accounts: dict[str, Account] = {}  # by name
@@ -90,21 +86,13 @@ class Accounts:
             bank.state.readings = {**bank.state.readings, **bank.shown.totals}
         elif identity in self._settled:
             account = self._settled[identity]
-            self._put(account.pack, account.shown.totals)
-
-    def _put(self, pack: PackState, found: Readings) -> None:
-        now = self.store.clock()
-        for name, value in found.items():
-            if pack.readings.get(name) != value:
-                pack.changed[name] = now
-            pack.received[name] = now
-        pack.readings.update(found)
+            self.store.put(account.pack, account.shown.totals)
 
     # A sample
 
     def take(self, pack: PackState, sample: Readings) -> Readings:
         """Take an accepted sample, which is in the pack's readings already; return what follows from it."""
-        now = self.monotonic()
+        now = self.store.monotonic()
         account = self._account(pack, now)
         step = account.take(sample, now)
         bank = self._bank_of.get(pack.name)
@@ -141,7 +129,7 @@ class Accounts:
 
     def tick(self) -> None:
         """Look at what happens without a sample: states, limits of packs that are away, late events, banks."""
-        now = self.monotonic()
+        now = self.store.monotonic()
         for name in [name for name in self._accounts if name not in self.store.packs]:
             del self._accounts[name]
         away: dict[str, str] = {}
@@ -151,14 +139,14 @@ class Accounts:
             if why:
                 account.pause(why)
                 if account.sampled:
-                    self._put(pack, account.worked_out())
+                    self.store.put(pack, account.worked_out())
             account.tell_state(why, now)
             account.tell_alarms(now)
         for state in self.store.banks.values():
             self._combine(self._banks[state.id], away, now)
 
     def _combine(self, bank: BankAccount, away: Mapping[str, str], now: float) -> None:
-        members, times = [], {}
+        members = []
         for name in bank.settings.packs:
             account = self._accounts.get(name)
             if account is None:
@@ -166,15 +154,16 @@ class Accounts:
             else:
                 smoothed = account.counter.smoothed
                 members.append(Member(name, account.pack.readings, away[name], account.capacity(), smoothed))
-                times[name] = account.pack.time
         combined = combine(members, bank.settings.join_difference, bank.standing)
         bank.standing = [warned.pack for warned in combined.warnings]
         state = bank.state
         state.readings = {**combined.readings, **bank.shown.totals}
         state.missing = combined.missing
         state.warnings = [warned.text for warned in combined.warnings]
-        present = [moment for name, moment in times.items() if moment is not None and name not in combined.missing]
-        state.time = min(present, default=state.time)
+        present = [self.store.packs[name] for name in state.packs if name not in combined.missing]
+        seen = [(pack.seen, pack.time) for pack in present if pack.seen is not None and pack.time is not None]
+        if seen:
+            state.seen, state.time = min(seen)
         self._tell(bank, {warned.pack: warned.text for warned in combined.warnings}, now)
 
     def _tell(self, bank: BankAccount, warnings: Mapping[str, str], now: float) -> None:

@@ -3,23 +3,25 @@
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..families import dialects
-from ..outputs.history import History, Row
+from ..outputs.history import History, Row, Saved
 from ..outputs.web import ChangeRefused, Web, WebError
 from . import config as files
 from . import scan
 from .accounts import Accounts
 from .config import Config, ConfigError, HistorySettings, PackSettings
 from .events import Events
-from .store import ONLINE, STALE_AFTER, Store
+from .store import ERROR, ONLINE, STALE_AFTER, Store
 from .wire import Wire
 
 log = logging.getLogger("cellwire")
@@ -29,6 +31,7 @@ PATHS = {"access", "certificate", "key", "path"}
 SHOWN = ("pack", "id", "state", "age", "reason")  # of a pack's snapshot in the health document
 TICK = 1.0  # seconds between looks at banks, ages and what has to be written down
 SLOW = 180.0  # seconds after which a reading that did not come again is not written down any more
+AGAIN = 3.0  # seconds until a link is served again after an error in Cellwire itself
 LAST_WORDS = 10.0  # seconds for the history to get everything onto the disk at the end
 
 
@@ -38,16 +41,19 @@ class Gateway:
     def __init__(self, config: Config, clock: Callable[[], float] = time.time) -> None:
         self.config = config
         self.clock = clock
-        self.store = Store(clock)
+        self.store = Store(clock, time.monotonic)
         self.events = Events(clock)
         self.accounts = Accounts(self.store, self.events, config)
         self.store.follow = self.accounts.take
         self.history: History | None = None
         self.started = clock()
+        self._started = self.store.monotonic()
         self._names: dict[str, str] = {}  # as the history knows them, by id
         self._wires: dict[tuple[PackSettings, ...], tuple[Wire, asyncio.Task[None]]] = {}
-        self._recorded: dict[str, float] = {}  # time of the last row, by id
+        self._recorded: dict[str, float] = {}  # when the sample of the last row came, by id
         self._web = Web(self, config.web)
+        self._changing = asyncio.Lock()  # one change of what runs at a time
+        self._reloads: set[asyncio.Task[None]] = set()
         self._scan: asyncio.Task[None] | None = None
         self._scanned: list[scan.Document] = []
         self._ended = asyncio.Event()
@@ -56,25 +62,28 @@ class Gateway:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set or something that cannot go on fails; nothing that was measured is lost."""
         loop = asyncio.get_running_loop()
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(signal.SIGHUP, lambda: self.reload())
         self._start_history(self.config.history)
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(signal.SIGHUP, self.reload)
         self.events.add("start", f"Cellwire {__version__} started")
-        serving: asyncio.Task[None] | None = None
-        ticking = asyncio.create_task(self._tick())
-        ticking.add_done_callback(self._watch)
+        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(self._tick())]
         try:
-            await self._web.start()
-            await self._lay()
-            serving = asyncio.create_task(self._web.wait())
-            serving.add_done_callback(self._watch)
+            async with self._changing:
+                await self._web.start()
+                await self._lay()
+            tasks.append(asyncio.create_task(self._web.wait()))
+            for task in tasks:
+                task.add_done_callback(self._watch)
             ending = [asyncio.create_task(event.wait()) for event in (stop, self._ended)]
+            tasks += ending
             await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
-            for task in ending:
-                task.cancel()
         finally:
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(signal.SIGHUP)
             await self._web.stop()
-            await _end(ticking, serving, self._scan, *(task for _, task in self._wires.values()))
+            await _end(*self._reloads)  # before the links: it could lay new ones
+            await _end(self._scan, *tasks, *(task for _, task in self._wires.values()))
+            self._write_down(0.0)
             self.events.add("stop", "Cellwire was told to stop" if stop.is_set() else "Cellwire stops")
             if self.history:
                 await asyncio.to_thread(self._close_history)
@@ -93,10 +102,14 @@ class Gateway:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self.accounts.settle, meters)
 
-        self.history = History(settings, self.clock, time.monotonic, self.events, committed)
-        for identity, (moment, saved) in self.history.start().items():
-            self.accounts.restore(identity, saved, moment)
-        self.events.hearers.append(self.history.event)
+        def restored(saved: Saved) -> None:
+            for identity, (moment, meters) in saved.items():
+                self.accounts.restore(identity, meters, moment)
+                self.store.known.add(identity)
+
+        self.history = History(settings, self.clock, time.monotonic, self.events, committed, restored)
+        self.events.hearers.append(self.history.event)  # first: trouble at the start is an event too
+        restored(self.history.start())
 
     def _close_history(self) -> None:
         assert self.history is not None
@@ -109,24 +122,32 @@ class Gateway:
         due = loop.time()
         while True:
             self.accounts.tick()
-            if self.history:
-                rows = self._rows(self.config.history.every)
-                if rows:
-                    self.history.append(rows)
+            self._write_down(self.config.history.every)
             due = max(loop.time(), due + TICK)
             await asyncio.sleep(due - loop.time())
+
+    def _write_down(self, every: float) -> None:
+        """Give the history what is due."""
+        if self.history:
+            rows = self._rows(every)
+            if rows:
+                self.history.append(rows)
 
     def _rows(self, every: float) -> list[Row]:
         """Return what is to be written down now: packs and banks with a new sample, each at most every so often."""
         rows = []
         for pack in self.store.packs.values():
-            if pack.settled and pack.time is not None and self._is_due(pack.id, pack.time, every):
-                oldest = pack.time - max(SLOW, STALE_AFTER * pack.every)
+            if pack.seen is None or pack.time is None:
+                continue
+            if pack.settled and self._is_due(pack.id, pack.seen, every):
+                oldest = pack.seen - max(SLOW, STALE_AFTER * pack.every)
                 fresh = {name: value for name, value in pack.readings.items() if pack.received[name] >= oldest}
                 self._name(pack.id, pack.name)
                 rows.append(Row(pack.id, pack.time, {**fresh, **self.accounts.journal(pack.id)}))
         for bank in self.store.banks.values():
-            if bank.time is not None and bank.readings and self._is_due(bank.id, bank.time, every):
+            if bank.seen is None or bank.time is None:
+                continue
+            if self._is_due(bank.id, bank.seen, every):
                 self._name(bank.id, bank.name)
                 rows.append(Row(bank.id, bank.time, {**bank.readings, **self.accounts.journal(bank.id)}))
         return rows
@@ -136,11 +157,13 @@ class Gateway:
             self._names[identity] = name
             self.history.name(identity, name)
 
-    def _is_due(self, identity: str, moment: float, every: float) -> bool:
+    def _is_due(self, identity: str, seen: float, every: float) -> bool:
+        """Return whether a sample that came at a time of the monotonic clock is new, and as long after the last row."""
+        passed = seen - self._recorded.get(identity, -math.inf)
         # Half a tick early is in time: the phase of the ticks must not stretch the interval.
-        if 0 <= moment - self._recorded.get(identity, -every) < every - TICK / 2:
+        if passed <= 0 or passed < every - TICK / 2:
             return False
-        self._recorded[identity] = moment
+        self._recorded[identity] = seen
         return True
 
     # Links
@@ -159,13 +182,25 @@ class Gateway:
             self.store.remove(name)
         for group in groups - set(self._wires):
             wire = Wire(self.store, group)
-            task = asyncio.create_task(wire.run())
-            task.add_done_callback(self._watch)
-            self._wires[group] = wire, task
+            self._wires[group] = wire, asyncio.create_task(self._serve(wire))
         order = [pack.name for pack in self.config.packs]
         self.store.packs = {name: self.store.packs[name] for name in order}
 
-    def _watch(self, task: "asyncio.Task[None]") -> None:
+    async def _serve(self, wire: Wire) -> None:
+        """Serve a link for ever; an error that nobody thought of must not take the other links along."""
+        said: set[str] = set()
+        while True:
+            try:
+                await wire.run()
+            except Exception as error:
+                if repr(error) not in said:  # it may come again with every answer of a pack
+                    log.exception("%s: an error in Cellwire itself, please report it", wire.packs[0].link)
+                said.add(repr(error))
+            for pack in wire.states:
+                self.store.fail(pack, ERROR, "an error in Cellwire itself, see the log; please report it")
+            await asyncio.sleep(AGAIN)
+
+    def _watch(self, task: "asyncio.Task[Any]") -> None:
         """End the gateway when a part of it fails that must never end."""
         if not task.cancelled() and task.exception() is not None:
             self._reason = task.exception()
@@ -175,26 +210,34 @@ class Gateway:
 
     def reload(self) -> None:
         """Read the configuration again and apply it; a mistake in it changes nothing and is said."""
-        self._reloading = asyncio.create_task(self._reload())
-        self._reloading.add_done_callback(self._watch)
+        task = asyncio.create_task(self._reload())
+        task.add_done_callback(self._watch)
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
 
     async def _reload(self) -> None:
+        async with self._changing:
+            await self._read_again()
+
+    async def _read_again(self) -> None:
         try:
-            await self.apply(await asyncio.to_thread(files.load, self.config.path))
+            await self._apply(await asyncio.to_thread(files.load, self.config.path))
         except (ConfigError, OSError, WebError) as error:
             log.error("%s\nthe configuration stays as it was", error)
             self.events.add("configuration", f"The configuration has mistakes and was not applied: {error}")
             return
         self.events.add("configuration", "The configuration was read again")
 
-    async def apply(self, config: Config) -> None:
+    async def _apply(self, config: Config) -> None:
         """Run with another configuration from now on; what did not change goes on undisturbed."""
         await self._web.configure(config.web)
-        self.config = config
+        before, self.config = self.config.history, config
+        if (config.history.path, config.history.enabled) != (before.path, before.enabled):
+            log.warning("[history]: path and enabled count after the next start of Cellwire")
         self.accounts.configure(config)
         await self._lay()
-        if self.history and config.history.enabled:
-            self.history.configure(config.history)
+        if self.history:
+            self.history.configure(replace(config.history, enabled=True))
 
     async def change(self, kind: str, name: str, value: dict[str, Any] | None, who: str) -> None:
         """Change the file and apply it. kind: pack, bank, history or web; a value of None takes it away.
@@ -204,11 +247,22 @@ class Gateway:
         named = PATHS & set(value or ())
         if named:
             raise ChangeRefused(f"{', '.join(sorted(named))} is a path of this machine; change it in the file")
+        async with self._changing:
+            await self._change(kind, name, value)
+        self.events.add("configuration", f"{who} {'removed' if value is None else 'changed'} {kind} {name}".rstrip())
+
+    async def _change(self, kind: str, name: str, value: dict[str, Any] | None) -> None:
         path = self.config.path
-        text = files.read(path) if path.exists() else files.first([])
+        if self.config.packs and not path.exists():
+            raise ChangeRefused(f"{path} is gone, and all packs with it; put it back, cellwire.toml~ may be a copy")
+        text = present = files.read(path) if path.exists() else files.first([])
         # A value that has a name of its own renames; a name that is not there yet is that of something new.
         known = {pack.name for pack in self.config.packs} | {bank.name for bank in self.config.banks}
         settings, before = {"name": name, **(value or {})}, name if name in known else ""
+        pack = self.store.packs.get(name) if kind == "pack" else None
+        if pack and pack.settled and pack.id.endswith(f"-{name}") and settings["name"] != name:
+            # An identity that was made from the name: without it the history would begin anew.
+            settings["id"] = settings.get("id") or pack.id
         if kind == "pack":
             text = (
                 files.without_pack(text, name, path) if value is None else files.with_pack(text, settings, before, path)
@@ -225,10 +279,10 @@ class Gateway:
         except OSError as error:
             raise ChangeRefused(f"{path} cannot be written ({error.strerror}); give this user the right to") from None
         try:
-            await self.apply(config)
+            await self._apply(config)
         except WebError as error:
-            raise ChangeRefused(f"{error} (the file was changed; correct it)") from None
-        self.events.add("configuration", f"{who} {'removed' if value is None else 'changed'} {kind} {name}".rstrip())
+            await asyncio.to_thread(files.write, path, present)
+            raise ChangeRefused(f"{error}. Nothing was changed") from None
 
     def configuration(self) -> dict[str, Any]:
         """Return the configuration as the page shows it."""
@@ -245,7 +299,7 @@ class Gateway:
             if any(settings.name == pack for settings in wire.packs):
                 poller = wire.poller(pack)
                 counts = dict(wire.session.counts)
-                document: dict[str, Any] = {"address": wire.packs[0].link, "counts": counts, "listening": wire.line.passive}
+                document = {"address": wire.packs[0].link, "counts": counts, "listening": wire.line.passive}
                 return {**document, "poll_time": round(poller.took, 4)} if poller and poller.took else document
         return {}
 
@@ -256,12 +310,12 @@ class Gateway:
             snapshot = self.store.snapshot(pack)
             shown = {key: value for key, value in snapshot.items() if key in SHOWN}
             packs.append({**shown, "samples": dict(pack.counts), "link": self.link_of(pack.name)})
-        now = self.clock()
-        document = {"version": __version__, "started": self.started, "uptime": max(0.0, now - self.started)}
+        uptime = self.store.monotonic() - self._started
+        document = {"version": __version__, "started": self.started, "uptime": round(uptime, 3)}
         off = {"state": "off", "reason": "switched off"}
         history: dict[str, Any] = self.history.status if self.history else off
         well = all(pack["state"] == ONLINE for pack in packs) and history["state"] != "failing"
-        return {**document, "ok": well, "time": now, "packs": packs, "history": history}
+        return {**document, "ok": well, "time": self.clock(), "packs": packs, "history": history}
 
     def scan(self) -> None:
         """Look at all serial ports that no configured pack uses, in the background."""

@@ -118,7 +118,9 @@ class Counter:
         self.charge = saved.get("counted_charge", share / 100 * capacity)
         self.error = saved.get("counted_soc_error", 100 * SEED_ERROR) / 100 * capacity
         self._armed = self.charge < REARM * capacity
-        self._unseen(look, capacity, max(0.0, look.wall - self._saved_at))
+        away = look.wall - self._saved_at
+        # A clock that stands before what was written down says nothing of how long it was.
+        self._unseen(look, capacity, away if away >= 0 else math.inf)
 
     def _seed(self, look: Look, capacity: float) -> None:
         if look.soc is not None:
@@ -145,7 +147,9 @@ class Counter:
         became_full, self._armed = self._armed, False
         self._full_since = look.now
         self.last_full = look.wall
-        self.charge, self.error = capacity, FULL_ERROR * capacity
+        # Without a chemistry that is the word of the BMS, no better than its state of charge.
+        known = look.chemistry in CHEMISTRIES
+        self.charge, self.error = capacity, (FULL_ERROR if known else SEED_ERROR) * capacity
         return became_full
 
     def journal(self) -> dict[str, float]:

@@ -36,6 +36,7 @@ class Poller:
 
     missing names of queries that this pack does not have
     took    seconds that the last poll needed
+    tells   whether the log says that the pack is gone and back
     """
 
     def __init__(self, session: Session, dialect: Dialect, address: int, store: Store, pack: PackState) -> None:
@@ -47,6 +48,7 @@ class Poller:
         self.gate = Gate(dialect.sum_tolerance)
         self.missing: set[str] = set()
         self.took = 0.0
+        self.tells = True
         self.invert_current = False  # some packs are wired or made the wrong way round
         self._noes: Counter[str] = Counter()
         self._answered: set[str] = set()  # names of queries that were ever answered
@@ -262,12 +264,14 @@ class Poller:
             self.gate.forget()
             self._asked.clear()
         if self._misses == 2:
-            self._lost_at = self.store.clock()
-            log.warning("pack %s is %s: %s", self.pack.name, trouble, reason)
+            self._lost_at = asyncio.get_running_loop().time()
+            if self.tells:
+                log.warning("pack %s is %s: %s", self.pack.name, trouble, reason)
 
     def _back(self) -> None:
-        if self._lost_at is not None:
-            log.warning("pack %s is back after %.0f s", self.pack.name, self.store.clock() - self._lost_at)
+        if self._lost_at is not None and self.tells:
+            away = asyncio.get_running_loop().time() - self._lost_at
+            log.warning("pack %s is back after %.0f s", self.pack.name, away)
         self._lost_at, self._woken = None, False
 
 

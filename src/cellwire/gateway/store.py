@@ -19,6 +19,7 @@ class PackState:
 
     settled: everything that tells its identity was read, so that `id` stays
     since: when each active alarm came up
+    seen, received: when the newest sample and each reading came, by the clock that nobody sets
     """
 
     def __init__(self, name: str, family: str, dialect: str, address: int, every: float) -> None:
@@ -31,6 +32,7 @@ class PackState:
         self.received: dict[str, float] = {}
         self.changed: dict[str, float] = {}
         self.time: float | None = None  # of the newest accepted sample
+        self.seen: float | None = None
         self.trouble = ""  # ASLEEP, LOST or ERROR while the pack cannot be read
         self.reason = ""  # why, for people
         self.counts: Counter[str] = Counter()  # samples accepted, and rejected by cause
@@ -54,6 +56,7 @@ class BankState:
     """Several packs as one battery: what they come to, which of them count, and why the others do not.
 
     missing: why a pack does not count, by its name; warnings: sentences for people
+    seen: when the oldest sample that counts came, by the clock that nobody sets
     """
 
     def __init__(self, name: str, packs: tuple[str, ...]) -> None:
@@ -61,6 +64,7 @@ class BankState:
         self.packs = packs
         self.readings: Readings = {}
         self.time: float | None = None  # of the oldest sample that counts
+        self.seen: float | None = None
         self.missing: dict[str, str] = {}
         self.warnings: list[str] = []
 
@@ -71,13 +75,17 @@ class BankState:
 
 
 class Store:
-    """The newest readings of all packs and banks; `clock` gives seconds since 1970.
+    """The newest readings of all packs and banks.
 
+    clock: seconds since 1970; monotonic: what ages are reckoned by, needed where the clock may be set
     follow: called with every accepted sample; returns what the gateway itself adds to the pack's readings
+    known: identities that packs have or had, in earlier runs too
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], monotonic: Callable[[], float] | None = None) -> None:
         self.clock = clock
+        self.monotonic = monotonic or clock
+        self.known: set[str] = set()
         self.packs: dict[str, PackState] = {}
         self.banks: dict[str, BankState] = {}
         self.follow: Callable[[PackState, Readings], Readings] = lambda pack, sample: {}
@@ -93,24 +101,30 @@ class Store:
 
         sample: all that was read, when some of it stayed doubtful; a reading that stays so is soon not known any more.
         """
-        now = self.clock()
+        now = self.monotonic()
         for name in sample or ():
             if name not in readings and now - pack.received.get(name, now) > STALE_AFTER * pack.every:
-                for known in (pack.readings, pack.received, pack.changed):
-                    known.pop(name, None)
-        self._put(pack, readings, now)
-        pack.time = now
+                self.forget(pack, name)
+        self.put(pack, readings)
+        pack.time, pack.seen = self.clock(), now
         pack.trouble = pack.reason = ""
         pack.counts["accepted"] += 1
-        self._put(pack, self.follow(pack, readings), now)
+        self.put(pack, self.follow(pack, readings))
         self._tell(pack)
 
-    def _put(self, pack: PackState, readings: Readings, now: float) -> None:
+    def put(self, pack: PackState, readings: Readings) -> None:
+        """Put readings to those of the pack; they came now."""
+        now, wall = self.monotonic(), self.clock()
         for name, value in readings.items():
             if pack.readings.get(name) != value or name not in pack.readings:
-                pack.changed[name] = now
+                pack.changed[name] = wall
             pack.received[name] = now
         pack.readings.update(readings)
+
+    def forget(self, pack: PackState, name: str) -> None:
+        """Take a reading away that is not known any more."""
+        for known in (pack.readings, pack.received, pack.changed):
+            known.pop(name, None)
 
     def fail(self, pack: PackState, trouble: str, reason: str) -> None:
         """Note that the pack cannot be read, and why; its old readings stay, and grow old."""
@@ -118,11 +132,16 @@ class Store:
         self._tell(pack)
 
     def settle(self, pack: PackState) -> None:
-        """Fix the identity of a pack that told all it can; boards without a serial number may share one."""
-        wanted = pack.id
-        if any(other.id == wanted and other.settled for other in self.packs.values() if other is not pack):
-            wanted = f"{wanted}-{pack.name}"
+        """Fix the identity of a pack that told all it can; boards without a serial number may share one.
+
+        A pack that had to take one of its own before takes it again, whichever of them answers first this time.
+        """
+        wanted, own = pack.id, f"{pack.id}-{pack.name}"
+        taken = {other.id for other in self.packs.values() if other is not pack and other.settled}
+        if wanted in taken or (own in self.known and not pack.pinned_id):
+            wanted = own
         pack.pinned_id, pack.settled = wanted, True
+        self.known.add(wanted)
 
     def remove(self, name: str) -> None:
         """Forget a pack."""
@@ -137,9 +156,18 @@ class Store:
         """Return online, stale, asleep, lost or error."""
         if pack.trouble:
             return pack.trouble
-        if pack.time is None or self.clock() - pack.time > STALE_AFTER * pack.every:
+        if pack.seen is None or self.monotonic() - pack.seen > STALE_AFTER * pack.every:
             return STALE
         return ONLINE
+
+    def _when(self, what: PackState | BankState) -> Readings:
+        """Return the time and the age of the newest sample, as far as there was one."""
+        if what.time is None:
+            return {}
+        document: Readings = {"time": utc(what.time)}
+        if what.seen is not None:
+            document["age"] = round(max(0.0, self.monotonic() - what.seen), 3)
+        return document
 
     def snapshot(self, pack: PackState) -> Readings:
         """Return the pack as the JSON document that every output shows (docs/json.md)."""
@@ -152,9 +180,7 @@ class Store:
         if "model" in pack.readings:
             document["model"] = pack.readings["model"]
         document["id"] = pack.id
-        if pack.time is not None:
-            document["time"] = utc(pack.time)
-            document["age"] = round(max(0.0, self.clock() - pack.time), 3)
+        document.update(self._when(pack))
         document["state"] = self.state(pack)
         if pack.reason:
             document["reason"] = pack.reason
@@ -167,9 +193,7 @@ class Store:
         document: Readings = {"bank": bank.name, "id": bank.id, "packs": list(bank.packs)}
         document["present"] = len(bank.packs) - len(bank.missing)
         document["missing"] = dict(bank.missing)
-        if bank.time is not None:
-            document["time"] = utc(bank.time)
-            document["age"] = round(max(0.0, self.clock() - bank.time), 3)
+        document.update(self._when(bank))
         document["state"] = LOST if len(bank.missing) == len(bank.packs) else PARTIAL if bank.missing else ONLINE
         document["readings"] = dict(bank.readings)
         document["problems"] = problems(bank.readings)

@@ -34,7 +34,8 @@ class Wire:
         return next((poller for poller in self.line.pollers if poller.pack.name == name), None)
 
     async def run(self) -> None:
-        """Serve the link for ever."""
+        """Serve the link for ever; may be run again after an error that nobody thought of."""
+        self.line = Line(self.session, [])
         try:
             unknown = [(pack, state) for pack, state in zip(self.packs, self.states, strict=True) if not _known(pack)]
             for pack, state in zip(self.packs, self.states, strict=True):
@@ -55,6 +56,7 @@ class Wire:
         state.family, state.dialect, state.address = dialect.family, dialect.name, address
         poller = Poller(self.session, dialect, address, self.store, state)
         poller.invert_current = pack.invert_current
+        poller.tells = False  # the accounts do, also of packs that were never found
         self.line.pollers.append(poller)
 
     async def _find(self, unknown: Sequence[tuple[PackSettings, PackState]]) -> None:
@@ -66,8 +68,6 @@ class Wire:
                 break
             for _, state in unknown:
                 self.store.fail(state, LOST, reason)
-            if not misses:
-                log.warning("%s: %s", self.packs[0].link, reason)
             misses += 1
             await asyncio.sleep(PAUSES[min(misses, len(PAUSES) - 1)])
         self.line.passive = any(item.passive for item in found)
