@@ -43,7 +43,7 @@ def cellwire(kind: str, port: str, cycles: int) -> tuple[list[float], float, int
         dialect = dialects(kind)[0]
         link = open_link(port)
         session = Session(link)
-        store = Store(time.time)
+        store = Store(time.time, time.monotonic)
         pack = store.add(PackState("bench", dialect.family, dialect.name, dialect.addresses[0], 1.0))
         poller = Poller(session, dialect, dialect.addresses[0], store, pack)
         await session.set_baud(dialect.bauds[0])

@@ -86,7 +86,7 @@ def near(name: str, value: Any, truth: Any) -> bool:
 async def soak(minutes: float, seed: int) -> int:
     """Run the soak; return 1 when something was wrong."""
     dice = random.Random(seed)
-    store = Store(time.time)
+    store = Store(time.time, time.monotonic)
     simulators: list[Simulator] = []
     witnesses: list[Witness] = []
     sessions, tasks = [], []

@@ -11,9 +11,10 @@ from playwright.sync_api import Browser, sync_playwright
 Opened = Callable[..., Watched]
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: while Playwright is started, no asyncio test can run in the same process.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Yield the browser of this worker."""
+    """Yield the browser."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
             executable_path=chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
@@ -22,7 +23,7 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_house(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[House]:
     """Yield a gateway that tests only look at."""
     with house(tmp_path_factory.mktemp("house") / "it") as found:

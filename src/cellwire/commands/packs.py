@@ -63,7 +63,7 @@ class Packs:
         self.options = options
         self.link = link or link_of(options.link)
         self.session = Session(self.link)
-        self.store = Store(time.time)
+        self.store = Store(time.time, time.monotonic)
         self.every = every
         self.dialects = chosen(options.family)
         self.line = Line(self.session, [])

@@ -19,7 +19,7 @@ from ..outputs.web import ChangeRefused, Web, WebError
 from . import config as files
 from . import scan
 from .accounts import Accounts
-from .config import Config, ConfigError, HistorySettings, PackSettings
+from .config import Config, ConfigError, HistorySettings, LimitSettings, PackSettings
 from .events import Events
 from .store import ERROR, ONLINE, STALE_AFTER, Store
 from .wire import Wire
@@ -172,7 +172,9 @@ class Gateway:
         """Start the links that the configuration wants, leave alone what goes on, end the others."""
         wanted: dict[str, list[PackSettings]] = {}
         for pack in self.config.packs:
-            wanted.setdefault(pack.link, []).append(pack)
+            # What has no part in reading a pack may change while it is read.
+            read = replace(pack, grant="read", capacity=None, limits=LimitSettings())
+            wanted.setdefault(pack.link, []).append(read)
         groups = {tuple(packs) for packs in wanted.values()}
         gone = [self._wires.pop(group) for group in list(self._wires) if group not in groups]
         await _end(*(task for _, task in gone))
@@ -324,7 +326,14 @@ class Gateway:
             self._scan.add_done_callback(self._watch)
 
     async def _look(self) -> None:
-        self._scanned = list(await asyncio.gather(*[scan.look(address, dialects("")) for address in self._unused()]))
+        links = self._unused()
+        found = await asyncio.gather(*[scan.look(link, dialects("")) for link in links], return_exceptions=True)
+        self._scanned = []
+        for link, document in zip(links, found, strict=True):
+            if isinstance(document, BaseException):
+                log.error("%s: an error in Cellwire itself, please report it", link, exc_info=document)
+                document = {"link": link, "packs": [], "problem": "error", "advice": "see the log, please report it"}
+            self._scanned.append(document)
 
     def _unused(self) -> list[str]:
         """Return the links of this machine that no configured pack uses."""
