@@ -68,6 +68,11 @@ async def offered(config: Config, stop: asyncio.Event) -> Config:
     if not links:
         print("No serial port is there; plug in the adapter, or add a pack on the page.", file=sys.stderr)
         return config
+    if not sys.stdin.isatty():
+        print(
+            "The page shows what answers on the serial ports; or write it down: cellwire scan --write", file=sys.stderr
+        )
+        return config
     print(f"Looking at {', '.join(links)} ...", file=sys.stderr)
     documents = list(await asyncio.gather(*[scan.look(link, dialects("")) for link in links]))
     for document in documents:
@@ -79,9 +84,6 @@ async def offered(config: Config, stop: asyncio.Event) -> Config:
             print(f"  {document['link']}: {document['problem']}: {document['advice']}", file=sys.stderr)
     if not any(document["packs"] for document in documents) or stop.is_set():
         print("Nothing was added; packs can be added on the page.", file=sys.stderr)
-        return config
-    if not sys.stdin.isatty():
-        print("Add them on the page, or with: cellwire scan --write", file=sys.stderr)
         return config
     print(f"Write them to {config.path}? [Y/n] ", end="", file=sys.stderr, flush=True)
     if (await _line(stop)).strip().lower() not in ("", "y", "yes"):

@@ -71,6 +71,8 @@ class Gateway:
             async with self._changing:
                 await self._web.start()
                 await self._lay()
+            if not self.config.packs:
+                self.scan()  # for whoever opens the page to add the first one
             tasks.append(asyncio.create_task(self._web.wait()))
             for task in tasks:
                 task.add_done_callback(self._watch)
