@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from cellwire.gateway.chemistry import CHEMISTRIES
 from cellwire.gateway.config import LimitSettings
-from cellwire.gateway.limits import CHEMISTRIES, Inputs, Limit, Limits, limits, nothing, on, readings, steady
+from cellwire.gateway.limits import Inputs, Limit, Limits, limits, nothing, on, readings, steady
 from cellwire.readings.catalogue import BY_NAME
 
 PAGE = (Path(__file__).parents[2] / "docs/banks.md").read_text(encoding="utf-8")

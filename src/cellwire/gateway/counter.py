@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .limits import CHEMISTRIES
+from .chemistry import CHEMISTRIES
 from .meter import HOUR, Step
 
 # Where the count begins, and how it gets worse: shares are of the capacity.

@@ -5,43 +5,10 @@ tables for people.
 """
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from .config import LimitSettings
-
-Curve = tuple[tuple[float, float], ...]
-
-
-class Chemistry(NamedTuple):
-    """What cells of a chemistry bear: V per cell, and shares of the configured current by degree C."""
-
-    full: float  # full when little current flows; default charge voltage; charging is tapered from here
-    highest: float  # no charging here
-    rest: float  # the charge voltage limit is not lowered below this
-    low: float  # discharging is tapered from here
-    lowest: float  # no discharging here
-    charge: Curve
-    discharge: Curve
-
-
-CHEMISTRIES = {
-    "lfp": Chemistry(
-        3.45, 3.60, 3.35, 3.00, 2.70,
-        charge=((0, 0.0), (5, 0.2), (7.5, 0.5), (10, 1.0), (45, 1.0), (50, 0.5), (55, 0.0)),
-        discharge=((-20, 0.0), (-10, 0.5), (0, 1.0), (50, 1.0), (55, 0.5), (60, 0.0)),
-    ),
-    "nmc": Chemistry(
-        4.15, 4.20, 4.00, 3.30, 3.00,
-        charge=((0, 0.0), (5, 0.2), (7.5, 0.5), (10, 1.0), (40, 1.0), (45, 0.5), (50, 0.0)),
-        discharge=((-20, 0.0), (-10, 0.5), (0, 1.0), (50, 1.0), (55, 0.5), (60, 0.0)),
-    ),
-    "lto": Chemistry(
-        2.65, 2.75, 2.45, 2.00, 1.80,
-        charge=((-20, 0.0), (-10, 0.5), (0, 1.0), (45, 1.0), (50, 0.5), (55, 0.0)),
-        discharge=((-30, 0.0), (-20, 0.5), (-10, 1.0), (50, 1.0), (55, 0.5), (60, 0.0)),
-    ),
-}  # fmt: skip
+from .chemistry import CHEMISTRIES, Chemistry, Curve
+from .config import LimitSettings
 
 LOW_SOC = 10.0  # %: discharging is tapered from here to 0 at 0 %
 
@@ -97,7 +64,7 @@ class Limits(NamedTuple):
     discharge_current: Limit | None = None
 
 
-def limits(pack: Inputs, settings: "LimitSettings") -> Limits:
+def limits(pack: Inputs, settings: LimitSettings) -> Limits:
     """Return the limits that follow from one look at a pack; each is set by the worst of its causes.
 
     Without a chemistry there are none, without a configured current not this one. What cannot be seen is not
@@ -113,7 +80,7 @@ def limits(pack: Inputs, settings: "LimitSettings") -> Limits:
     )
 
 
-def nothing(settings: "LimitSettings") -> Limits:
+def nothing(settings: LimitSettings) -> Limits:
     """Return the limits of a pack that is away."""
     if settings.chemistry not in CHEMISTRIES:
         return Limits()
@@ -125,7 +92,7 @@ def nothing(settings: "LimitSettings") -> Limits:
     )
 
 
-def _charge_voltage(pack: Inputs, settings: "LimitSettings", chemistry: Chemistry) -> Limit | None:
+def _charge_voltage(pack: Inputs, settings: LimitSettings, chemistry: Chemistry) -> Limit | None:
     if not pack.cells or pack.highest is None or pack.mean is None:
         return None
     per_cell, reason = settings.charge_voltage or chemistry.full, CONFIGURED
@@ -204,7 +171,7 @@ def on(curve: Curve, place: float) -> float:
     return height
 
 
-def steady(new: Limits, old: Limits, cells: int | None, settings: "LimitSettings", seconds: float) -> Limits:
+def steady(new: Limits, old: Limits, cells: int | None, settings: LimitSettings, seconds: float) -> Limits:
     """Return the limits to hold to, `seconds` after `old`: they fall at once and rise slowly.
 
     A cell rests as soon as the current stops, so a limit that followed it upwards would toggle for ever.

@@ -14,7 +14,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
 
 from ...families import FAMILIES, dialects
 from ...links import ADDRESSES, open_link
-from ..limits import CHEMISTRIES
+from ..chemistry import CHEMISTRIES
 
 GRANTS = ("read", "operate", "configure", "service")
 LONGEST_NAME = 64
