@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from home import Fickle
 from served import Served, evening, served
 from test_app import online, pack, running, until, written
 
@@ -114,17 +115,6 @@ async def seen(path: Path, clock: Callable[[], float] = time.time) -> AsyncItera
 def shed(tmp_path: Path) -> Iterator[Served]:
     with served(tmp_path / "port", "jbd") as there:
         yield there
-
-
-class Fickle(sqlite3.Connection):
-    """A connection that can be made to fail from outside, with errors of SQLite itself."""
-
-    pragma = ""
-
-    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
-        if Fickle.pragma and not sql.startswith("PRAGMA"):
-            super().execute(Fickle.pragma)
-        return super().execute(sql, *parameters)
 
 
 @contextlib.contextmanager

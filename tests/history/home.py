@@ -1,5 +1,6 @@
 """A history with generated packs that remembers all it was given and told, for tests in which something breaks."""
 
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,17 @@ from cellwire.gateway.config import HistorySettings
 from cellwire.gateway.events import Events
 from cellwire.outputs.history import History, Row
 from cellwire.outputs.history.check import verify
+
+
+class Fickle(sqlite3.Connection):
+    """A connection that can be made to fail from outside, with errors of SQLite itself."""
+
+    pragma = ""
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        if Fickle.pragma and not sql.startswith("PRAGMA"):
+            super().execute(Fickle.pragma)
+        return super().execute(sql, *parameters)
 
 
 class Home:

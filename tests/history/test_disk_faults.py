@@ -13,11 +13,10 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from generated import START
-from home import Home, file_system, until  # noqa: F401 - a fixture, asked for as `mounted`
+from home import Fickle, Home, file_system, until  # noqa: F401 - a fixture, asked for as `mounted`
 
 from cellwire.gateway.events import Event
 from cellwire.outputs.history import Reader, writer
@@ -25,17 +24,6 @@ from cellwire.outputs.history.check import verify
 from cellwire.outputs.history.copies import backup
 
 YEAR = 365 * 86400.0
-
-
-class Fickle(sqlite3.Connection):
-    """A connection that can be made to fail from outside, with errors of SQLite itself."""
-
-    pragma = ""
-
-    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
-        if Fickle.pragma and not sql.startswith("PRAGMA"):
-            super().execute(Fickle.pragma)
-        return super().execute(sql, *parameters)
 
 
 @pytest.fixture
