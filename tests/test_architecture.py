@@ -36,12 +36,28 @@ EXTRA = {TOGETHER: ("outputs", "")}
 PURE = ("struct", "math")
 NOT_PURE = ("codec/compiled.py", "families/proof.py")
 
-# Where `except Exception` may stand: the run loop of an output, and the one place that puts all together.
-CATCHERS = ("outputs/", "gateway/app.py")
+# Where `except Exception` may stand: the run loop of an output, and where parts are put together and kept running.
+CATCHERS = ("outputs/", "gateway/app.py", "gateway/keeper.py")
+
+# Outputs that speak to other programs.
+OTHERS = ("outputs/mqtt/", "outputs/modbus/", "outputs/influx/")
+
+# Which modules of other people are imported where.
+OWNERS = {
+    "aiohttp": ("outputs/web/", "outputs/influx/"),
+    "argon2": ("outputs/web/",),
+    "aiomqtt": ("outputs/mqtt/",),
+    "paho": ("outputs/mqtt/",),
+    "pymodbus": ("outputs/modbus/",),
+    "prometheus_client": ("outputs/prometheus.py",),
+    "serial": ("links/",),
+    "bleak": ("links/",),
+    "sqlite3": ("outputs/history/", "commands/history.py"),
+}
 
 # Only these wait with a time limit; everything else is told how much time passed. (Detection listens for a while, and
 # a command stops when its --seconds are over.)
-WAITERS = ("gateway/session.py", "gateway/detect.py", "links/", "flash/", "commands/")
+WAITERS = ("gateway/session.py", "gateway/detect.py", "links/", "flash/", "commands/", *OTHERS)
 
 
 @cache
@@ -145,26 +161,14 @@ def test_nobody_imports_the_command_line(module: str) -> None:
 
 
 @each_module
-def test_only_links_open_ports(module: str) -> None:
-    if not module.startswith("links/"):
-        assert not {name for name in imports(module) if name.split(".")[0] in ("serial", "bleak")}
+def test_others_are_imported_by_their_owners_only(module: str) -> None:
+    for name in {name.split(".")[0] for name in imports(module)} & set(OWNERS):
+        assert module.startswith(OWNERS[name]), f"{name} belongs to {', '.join(OWNERS[name])}"
 
 
 def test_compiled_is_used_by_the_table_only() -> None:
     users = {module for module in MODULES if "codec.compiled" in ours(module)}
     assert users <= {"codec/table.py"}
-
-
-@each_module
-def test_only_the_web_output_knows_http(module: str) -> None:
-    if not module.startswith("outputs/web/"):
-        assert not {name for name in imports(module) if name.split(".")[0] in ("aiohttp", "argon2")}
-
-
-@each_module
-def test_only_the_history_knows_sqlite(module: str) -> None:
-    if not module.startswith(("outputs/history/", "commands/history.py")):
-        assert "sqlite3" not in imports(module)
 
 
 @each_shared

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from cellwire.gateway.config.check import WORDS, plain, section_of, written
-from cellwire.gateway.config.settings import Config, Row, rows
+from cellwire.gateway.config.rules import Row, rows
+from cellwire.gateway.config.settings import Config
 
 PAGE = Path(__file__).parent.parent / "docs/configuration.md"
 BEGIN = "<!-- made by tools/configuration.py: {} -->"

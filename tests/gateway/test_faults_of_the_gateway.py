@@ -297,7 +297,7 @@ async def test_an_error_in_the_decoder_costs_one_link_only(
             shed, van = gateway.store.packs.values()
             with monkeypatch.context() as patch:
                 patch.setattr("cellwire.gateway.poller.derive", broken_for(8))
-                patch.setattr("cellwire.gateway.app.AGAIN", 0.3)
+                patch.setattr("cellwire.gateway.keeper.AGAIN", 0.3)
                 await until(lambda: van.trouble == "error")
                 accepted = shed.counts["accepted"]
                 await until(lambda: shed.counts["accepted"] > accepted + 8)
@@ -336,7 +336,7 @@ async def test_two_changes_at_once_are_made_one_after_the_other(tmp_path: Path) 
             )
             await online(gateway, "p0", "p1", "p2", "p3")
             assert list(gateway.store.packs) == ["p0", "p1", "p2", "p3"]
-            assert len(gateway._wires) == 4
+            assert len(gateway._wires.parts) == 4
             assert gateway.config.history.commit == 2.0
             await gateway.change("pack", "p2", {"name": "q2"}, "admin")
             identity = gateway.store.packs["p1"].id

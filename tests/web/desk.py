@@ -316,6 +316,9 @@ class FakeDesk:
         base: dict[str, Any] = {"version": "0.1.0", "started": self.started, "uptime": now - self.started, "ok": True}
         return {**base, "packs": packs, "history": history, "clock": {"time": now, "steps": 0}}
 
+    def metrics(self) -> str:
+        return "# HELP cellwire_up whether the gateway answers\n# TYPE cellwire_up gauge\ncellwire_up 1.0\n"
+
     def configuration(self) -> dict[str, Any]:
         """Return the configuration."""
         return {**files.document(self.config), "path": str(self.config.path), "writable": True}

@@ -16,7 +16,7 @@ class BankAccount:
 
     def __init__(self, settings: BankSettings) -> None:
         self.settings = settings
-        self.state = BankState(settings.name, settings.packs)
+        self.state = BankState(settings.name, settings.packs, settings.id)
         self.shown = Shown()
         self.standing: list[str] = []  # packs that are warned of
         self.told = Told()
@@ -48,7 +48,7 @@ class Accounts:
         for settings in config.banks:
             bank = BankAccount(settings)
             bank = self._banks.setdefault(bank.state.id, bank)
-            bank.settings, bank.state.packs = settings, settings.packs
+            bank.settings, bank.state.name, bank.state.packs = settings, settings.name, settings.packs
             self._bank_of.update(dict.fromkeys(settings.packs, bank))
             self.store.add_bank(bank.state)
             self._restore(bank.state.id)

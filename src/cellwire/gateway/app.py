@@ -9,29 +9,43 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..families import dialects
+from ..outputs import prometheus
 from ..outputs.history import History, Row, Saved
+from ..outputs.influx import Influx
+from ..outputs.modbus import Modbus
+from ..outputs.mqtt import Mqtt
 from ..outputs.web import ChangeRefused, Web, WebError
 from . import config as files
 from . import scan
 from .accounts import Accounts
-from .config import Config, ConfigError, HistorySettings, LimitSettings, PackSettings
+from .config import (
+    Config,
+    ConfigError,
+    HistorySettings,
+    InfluxSettings,
+    LimitSettings,
+    ModbusSettings,
+    MqttSettings,
+    PackSettings,
+)
 from .events import Events
-from .store import ERROR, ONLINE, STALE_AFTER, Store
+from .keeper import Keeper, end
+from .store import ONLINE, SLOW, STALE_AFTER, Store
 from .wire import Wire
 
 log = logging.getLogger("cellwire")
 
 # Whoever may change the configuration from afar must not choose which files the gateway writes.
-PATHS = {"access", "certificate", "key", "path"}
+PATHS = {"access", "certificate", "key", "path", "password_file", "token_file", "ca"}
 SHOWN = ("pack", "id", "state", "age", "reason")  # of a pack's snapshot in the health document
+OutputSettings = MqttSettings | ModbusSettings | InfluxSettings
 TICK = 1.0  # seconds between looks at banks, ages and what has to be written down
-SLOW = 180.0  # seconds after which a reading that did not come again is not written down any more
-AGAIN = 3.0  # seconds until a link is served again after an error in Cellwire itself
 LAST_WORDS = 10.0  # seconds for the history to get everything onto the disk at the end
 
 
@@ -49,7 +63,8 @@ class Gateway:
         self.started = clock()
         self._started = self.store.monotonic()
         self._names: dict[str, str] = {}  # as the history knows them, by id
-        self._wires: dict[tuple[PackSettings, ...], tuple[Wire, asyncio.Task[None]]] = {}
+        self._wires: Keeper[Wire] = Keeper()
+        self._outputs: Keeper[Mqtt | Modbus | Influx] = Keeper()
         self._recorded: dict[str, float] = {}  # when the sample of the last row came, by id
         self._web = Web(self, config.web)
         self._changing = asyncio.Lock()  # one change of what runs at a time
@@ -71,6 +86,7 @@ class Gateway:
             async with self._changing:
                 await self._web.start()
                 await self._lay()
+                await self._publish()
             if not self.config.packs:
                 self.scan()  # for whoever opens the page to add the first one
             tasks.append(asyncio.create_task(self._web.wait()))
@@ -83,8 +99,10 @@ class Gateway:
             with contextlib.suppress(NotImplementedError):
                 loop.remove_signal_handler(signal.SIGHUP)
             await self._web.stop()
-            await _end(*self._reloads)  # before the links: it could lay new ones
-            await _end(self._scan, *tasks, *(task for _, task in self._wires.values()))
+            await end(*self._reloads)  # before the links: it could lay new ones
+            await end(self._scan, *tasks)
+            await self._wires.keep(())
+            await self._outputs.keep(())
             self._write_down(0.0)
             self.events.add("stop", "Cellwire was told to stop" if stop.is_set() else "Cellwire stops")
             if self.history:
@@ -178,31 +196,28 @@ class Gateway:
             read = replace(pack, grant="read", capacity=None, limits=LimitSettings())
             wanted.setdefault(pack.link, []).append(read)
         groups = {tuple(packs) for packs in wanted.values()}
-        gone = [self._wires.pop(group) for group in list(self._wires) if group not in groups]
-        await _end(*(task for _, task in gone))
+        await self._wires.keep(groups)
         names = {pack.name for pack in self.config.packs}
-        kept = {pack.name for group in self._wires for pack in group}
+        kept = {pack.name for wire in self._wires.parts for pack in wire.packs}
         for name in [name for name in self.store.packs if name not in names or name not in kept]:
             self.store.remove(name)
-        for group in groups - set(self._wires):
-            wire = Wire(self.store, group)
-            self._wires[group] = wire, asyncio.create_task(self._serve(wire))
-        order = [pack.name for pack in self.config.packs]
-        self.store.packs = {name: self.store.packs[name] for name in order}
+        self._wires.start({group: partial(Wire, self.store, group) for group in groups})
+        self.store.packs = {pack.name: self.store.packs[pack.name] for pack in self.config.packs}
 
-    async def _serve(self, wire: Wire) -> None:
-        """Serve a link for ever; an error that nobody thought of must not take the other links along."""
-        said: set[str] = set()
-        while True:
-            try:
-                await wire.run()
-            except Exception as error:
-                if repr(error) not in said:  # it may come again with every answer of a pack
-                    log.exception("%s: an error in Cellwire itself, please report it", wire.packs[0].link)
-                said.add(repr(error))
-            for pack in wire.states:
-                self.store.fail(pack, ERROR, "an error in Cellwire itself, see the log; please report it")
-            await asyncio.sleep(AGAIN)
+    # Outputs
+
+    async def _publish(self) -> None:
+        """Start the outputs that the configuration wants, leave alone those that did not change, end the others."""
+        config = self.config
+        wanted: dict[OutputSettings, Callable[[], Mqtt | Modbus | Influx]] = {}
+        if config.mqtt.url:
+            wanted[config.mqtt] = lambda: Mqtt(self.store, self.events, config.mqtt)
+        if config.modbus.listen or config.modbus.serial:
+            wanted[config.modbus] = lambda: Modbus(self.store, config.modbus)
+        for settings in config.influx:
+            wanted[settings] = partial(Influx, self.history, self.events, settings)
+        await self._outputs.keep(wanted)
+        self._outputs.start(wanted)
 
     def _watch(self, task: "asyncio.Task[Any]") -> None:
         """End the gateway when a part of it fails that must never end."""
@@ -240,11 +255,12 @@ class Gateway:
             log.warning("[history]: path and enabled count after the next start of Cellwire")
         self.accounts.configure(config)
         await self._lay()
+        await self._publish()
         if self.history:
             self.history.configure(replace(config.history, enabled=True))
 
     async def change(self, kind: str, name: str, value: dict[str, Any] | None, who: str) -> None:
-        """Change the file and apply it. kind: pack, bank, history or web; a value of None takes it away.
+        """Change the file and apply it. kind: pack, bank, history, web, mqtt or modbus; a value of None takes it away.
 
         Raises ConfigError with all mistakes, ChangeRefused when the file cannot be written.
         """
@@ -264,9 +280,11 @@ class Gateway:
         known = {pack.name for pack in self.config.packs} | {bank.name for bank in self.config.banks}
         settings, before = {"name": name, **(value or {})}, name if name in known else ""
         pack = self.store.packs.get(name) if kind == "pack" else None
-        if pack and pack.settled and pack.id.endswith(f"-{name}") and settings["name"] != name:
+        bank = self.store.banks.get(name) if kind == "bank" else None
+        named = bank or (pack if pack and pack.settled else None)
+        if named and named.id.endswith(f"-{name}") and settings["name"] != name:
             # An identity that was made from the name: without it the history would begin anew.
-            settings["id"] = settings.get("id") or pack.id
+            settings["id"] = settings.get("id") or named.id
         if kind == "pack":
             text = (
                 files.without_pack(text, name, path) if value is None else files.with_pack(text, settings, before, path)
@@ -293,19 +311,40 @@ class Gateway:
         path = self.config.path
         writable = os.access(path if path.exists() else path.parent, os.W_OK)
         text = files.read(path) if path.exists() else ""
-        return {**files.document(self.config), "text": text, "path": str(path), "writable": writable}
+        return {
+            **files.document(self.config),
+            "text": files.without_secrets(text),
+            "path": str(path),
+            "writable": writable,
+        }
 
     # What the page asks for
 
     def link_of(self, pack: str) -> dict[str, Any]:
         """Return a pack's link address, what happened on it by cause, and how long the last poll took."""
-        for wire, _ in self._wires.values():
+        for wire in self._wires.parts:
             if any(settings.name == pack for settings in wire.packs):
                 poller = wire.poller(pack)
                 counts = dict(wire.session.counts)
                 document = {"address": wire.packs[0].link, "counts": counts, "listening": wire.line.passive}
                 return {**document, "poll_time": round(poller.took, 4)} if poller and poller.took else document
         return {}
+
+    def links(self) -> list[dict[str, Any]]:
+        """Return every link: address, names of its packs, what happened on it by cause, and whether it only listens."""
+        return [
+            {
+                "address": wire.title,
+                "packs": [pack.name for pack in wire.packs],
+                "counts": dict(wire.session.counts),
+                "listening": wire.line.passive,
+            }
+            for wire in self._wires.parts
+        ]
+
+    def metrics(self) -> str:
+        """Return what Prometheus asks for."""
+        return prometheus.exposition(self.store, self.links(), self.health())
 
     def health(self) -> dict[str, Any]:
         """Return how it goes: per pack age, frames by cause, poll time and state; history; clock."""
@@ -318,8 +357,10 @@ class Gateway:
         document = {"version": __version__, "started": self.started, "uptime": round(uptime, 3)}
         off = {"state": "off", "reason": "switched off"}
         history: dict[str, Any] = self.history.status if self.history else off
-        well = all(pack["state"] == ONLINE for pack in packs) and history["state"] != "failing"
-        return {**document, "ok": well, "time": self.clock(), "packs": packs, "history": history}
+        outputs = [output.status for output in self._outputs.parts]
+        well = all(pack["state"] == ONLINE for pack in packs)
+        well = well and all(part["state"] != "failing" for part in (history, *outputs))
+        return {**document, "ok": well, "time": self.clock(), "packs": packs, "history": history, "outputs": outputs}
 
     def scan(self) -> None:
         """Look at all serial ports that no configured pack uses, in the background."""
@@ -345,14 +386,6 @@ class Gateway:
     def scanned(self) -> dict[str, Any]:
         """Return {running, links: what the last scan found}."""
         return {"running": self._scan is not None and not self._scan.done(), "links": self._scanned}
-
-
-async def _end(*tasks: "asyncio.Task[Any] | None") -> None:
-    """Cancel the tasks and wait until they are gone."""
-    running = [task for task in tasks if task is not None]
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
 
 
 def config_of(path: Path) -> Config:

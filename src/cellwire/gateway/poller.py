@@ -237,6 +237,7 @@ class Poller:
         try:
             believed = await self.poll()
             self.took = asyncio.get_running_loop().time() - began
+            self.pack.polls.add(self.took)
         except LinkError as error:
             self._miss(LOST, str(error), True)
             return False

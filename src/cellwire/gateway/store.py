@@ -4,7 +4,10 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
+
+from ..readings.catalogue import BY_NAME
+from .durations import Durations
 
 Readings = dict[str, Any]
 
@@ -12,6 +15,9 @@ ONLINE, STALE, ASLEEP, LOST, ERROR = "online", "stale", "asleep", "lost", "error
 PARTIAL = "partial"  # a bank of which some packs do not count
 # Readings older than this many poll intervals are stale.
 STALE_AFTER = 3
+# What a BMS tells once, or when asked for; everything else is old when it did not come again for so many seconds.
+LASTING = ("identity", "settings")
+SLOW = 180.0
 
 
 class PackState:
@@ -36,6 +42,7 @@ class PackState:
         self.trouble = ""  # ASLEEP, LOST or ERROR while the pack cannot be read
         self.reason = ""  # why, for people
         self.counts: Counter[str] = Counter()  # samples accepted, and rejected by cause
+        self.polls = Durations()  # how long the polls took that were answered
         self.since: dict[str, float] = {}
         self.settled = False
         self.pinned_id = ""  # as configured, or as settled
@@ -59,19 +66,38 @@ class BankState:
     seen: when the oldest sample that counts came, by the clock that nobody sets
     """
 
-    def __init__(self, name: str, packs: tuple[str, ...]) -> None:
+    def __init__(self, name: str, packs: tuple[str, ...], id: str = "") -> None:
         self.name = name
         self.packs = packs
+        self.id = id or f"bank-{name}"
         self.readings: Readings = {}
         self.time: float | None = None  # of the oldest sample that counts
         self.seen: float | None = None
         self.missing: dict[str, str] = {}
         self.warnings: list[str] = []
 
-    @property
-    def id(self) -> str:
-        """The identity of the bank in history: from its name."""
-        return f"bank-{self.name}"
+
+class Battery(NamedTuple):
+    """A pack or a bank as an output shows it.
+
+    kind: "pack" or "bank"; settled: its id stays; live: it can be read and its newest sample is not stale
+    every: seconds between two samples; seen: when the newest came, by the clock that nobody sets, `time` by the wall's
+    readings: what is known and not old, nothing unless live; packs: names of a bank's members
+    """
+
+    kind: str
+    name: str
+    id: str
+    settled: bool
+    state: str
+    live: bool
+    every: float
+    time: float | None
+    seen: float | None
+    readings: Readings
+    identity: Readings  # what is known of a pack's identity, also when it is not live
+    family: str = ""
+    packs: tuple[str, ...] = ()
 
 
 class Store:
@@ -159,6 +185,43 @@ class Store:
         if pack.seen is None or self.monotonic() - pack.seen > STALE_AFTER * pack.every:
             return STALE
         return ONLINE
+
+    def fresh(self, pack: PackState, slow: float = SLOW) -> Readings:
+        """Return the readings that are not old, those that last however old they are."""
+        oldest = self.monotonic() - max(slow, STALE_AFTER * pack.every)
+        return {
+            name: value
+            for name, value in pack.readings.items()
+            if pack.received[name] >= oldest or BY_NAME[name][3] in LASTING
+        }
+
+    def battery(self, name: str) -> Battery | None:
+        """Return the pack or bank of that name."""
+        pack, bank = self.packs.get(name), self.banks.get(name)
+        if pack is not None:
+            state = self.state(pack)
+            live = state == ONLINE
+            readings = self.fresh(pack) if live else {}
+            identity = {each: value for each, value in pack.readings.items() if BY_NAME[each][3] == "identity"}
+            return Battery(
+                "pack", name, pack.id, pack.settled, state, live, pack.every, pack.time, pack.seen, readings,
+                identity, pack.family,
+            )  # fmt: skip
+        if bank is not None:
+            live = len(bank.missing) < len(bank.packs) and bank.seen is not None
+            members = [self.packs[each] for each in bank.packs if each in self.packs]
+            every = max((member.every for member in members), default=1.0)
+            state = LOST if not live else PARTIAL if bank.missing else ONLINE
+            readings = dict(bank.readings) if live else {}
+            return Battery(
+                "bank", name, bank.id, True, state, live, every, bank.time, bank.seen, readings, {}, "", bank.packs
+            )
+        return None
+
+    def batteries(self) -> list[Battery]:
+        """Return all packs, then all banks, in the order of the configuration."""
+        found = (self.battery(name) for name in (*self.packs, *self.banks))
+        return [battery for battery in found if battery is not None]
 
     def _when(self, what: PackState | BankState) -> Readings:
         """Return the time and the age of the newest sample, as far as there was one."""

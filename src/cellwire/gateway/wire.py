@@ -12,7 +12,7 @@ from .config import PackSettings
 from .detect import Found, detect
 from .poller import PAUSES, Line, Poller
 from .session import Session
-from .store import LOST, PackState, Store
+from .store import ERROR, LOST, PackState, Store
 
 log = logging.getLogger("cellwire")
 
@@ -28,6 +28,16 @@ class Wire:
         self.session = Session(open_link(packs[0].link))
         self.line = Line(self.session, [])
         self.states = [store.add(_state(settings)) for settings in packs]
+
+    @property
+    def title(self) -> str:
+        """The address of the link."""
+        return self.packs[0].link
+
+    def failed(self, reason: str) -> None:
+        """Note that reading ended with an error that nobody thought of."""
+        for pack in self.states:
+            self.store.fail(pack, ERROR, reason)
 
     def poller(self, name: str) -> Poller | None:
         """Return the poller of a pack, None while it is not known what the pack speaks."""

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from .lines import Places, Where
-from .settings import Config, Row, rows, short
+from .rules import Row, rows, short
+from .settings import Config
 
 Data = dict[str, Any]
 
@@ -71,6 +72,7 @@ def checked(data: Data, places: Places, path: Path) -> Config:
     values = check.section(Config, data, ())
     check.packs_together(data)
     check.banks_together(data)
+    check.outputs_together(data)
     if check.mistakes:
         raise ConfigError(path, check.mistakes)
     return Config(**values, path=path)
@@ -374,6 +376,25 @@ class _Check:
             again = "is named twice" if homes[name] == bank else "is in another bank already"
             self.wrong(where, f"{short(name)} {again}", "name each pack once, in one bank")
         homes.setdefault(name, bank)
+
+    def outputs_together(self, data: Data) -> None:
+        """Note units of the Modbus server that are nothing known, and databases of the same name."""
+        self._once(_tables(data, "influx"), "influx", "name", "give each database a name of its own")
+        there = [table["name"] for kind in ("pack", "bank") for _, table in _tables(data, kind) if "name" in table]
+        names = [name for name in there if isinstance(name, str)]
+        modbus = data.get("modbus")
+        units = modbus.get("units") if isinstance(modbus, dict) else None
+        seen: set[str] = set()
+        for place, name in enumerate(units if isinstance(units, list) else ()):
+            where: Where = ("modbus", "units", place)
+            if isinstance(name, str) and name not in names:
+                meant = nearest(name, names)
+                fix = f"write {meant}" if meant else f"write one of {', '.join(names) or 'your packs'}"
+                self.wrong(where, f"there is no pack or bank {short(name)}", fix)
+            elif isinstance(name, str) and name in seen:
+                self.wrong(where, f"{short(name)} is named twice", "name each once: its place is its unit")
+            if isinstance(name, str):
+                seen.add(name)
 
 
 def example(row: Row) -> str:

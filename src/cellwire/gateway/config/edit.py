@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -11,9 +12,17 @@ from typing import Any
 
 from .check import ConfigError, Data, Mistake, checked, example, plain, section_of, toml
 from .lines import Places, Statement, Where
-from .settings import Config, rows, short
+from .rules import rows, secrets, short
+from .settings import Config
 
 BESIDE = Path("cellwire.toml")
+SECRETS = secrets(Config)
+# However it is written: with one or three quotes, in a line of its own or within braces, the key in quotes or dotted.
+SECRET = re.compile(
+    rf"""((?<![\w-])["']?(?:{"|".join(sorted(SECRETS))})["']?[ \t]*=[ \t]*)"""
+    r"""(\"{3}.*?\"{3,}|'{3}.*?'{3,}|"(?:\\.|[^"\\\n])*"?|'[^'\n]*'?|[^\s#,}]+)""",
+    re.DOTALL,
+)
 
 
 def with_pack(text: str, settings: Mapping[str, Any], name: str = "", path: Path = BESIDE) -> str:
@@ -45,17 +54,22 @@ def with_section(text: str, section: str, settings: Mapping[str, Any], path: Pat
 
 
 def document(config: Config) -> Data:
-    """Return the settings as they would stand in the file, with all defaults, for the page."""
+    """Return the settings as they would stand in the file, with all defaults but without secrets, for the page."""
 
     def told(value: Any) -> Any:
         if isinstance(value, Path):
             folder = config.path.parent
             return str(value.relative_to(folder) if value.is_relative_to(folder) else value)
         if isinstance(value, dict):
-            return {name: told(each) for name, each in value.items()}
+            return {name: told(each) for name, each in value.items() if name not in SECRETS}
         return [told(each) for each in value] if isinstance(value, list | tuple) else value
 
     return {name: told(value) for name, value in asdict(config).items()}
+
+
+def without_secrets(text: str) -> str:
+    """Return the text of a configuration with dots in place of its passwords and tokens."""
+    return SECRET.sub(r'\1"..."', text)
 
 
 def write(path: Path, text: str) -> None:

@@ -5,113 +5,19 @@ keys must be together says its `conflicts`: it gets the values that were given, 
 """
 
 import os
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
-from functools import cache
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
+from typing import Annotated
 
 from ...families import FAMILIES, dialects
 from ...links import ADDRESSES, open_link
 from ..chemistry import CHEMISTRIES
+from .outputs import InfluxSettings, ModbusSettings, MqttSettings
+from .rules import LISTEN, Conflict, Key, Rule, Values, Wrong, between, matches, one_of, short, spans
 
 GRANTS = ("read", "operate", "configure", "service")
 LONGEST_NAME = 64
-
-# What is wrong with a value, and a sentence to act on; the key before them where it is not clear.
-Wrong = tuple[str, str]
-Conflict = tuple[str, str, str]
-Values = dict[str, Any]
-
-
-class Rule(NamedTuple):
-    """What a value must be: in words, and as a check."""
-
-    words: str
-    check: Callable[[Any], Wrong | None]
-
-
-class Key(NamedTuple):
-    """What stands beside the type of a field: its meaning for people, and the rule for its values."""
-
-    meaning: str
-    rule: Rule | None = None
-    section: str = ""  # how the section is called in the file, where the field is a section called otherwise
-    example: Any = None  # where the default shows nothing
-
-
-class Row(NamedTuple):
-    """One key as the checks and the documentation want it; `default` is MISSING where there is none."""
-
-    name: str
-    type: Any
-    default: Any
-    key: Key
-
-    @property
-    def in_file(self) -> str:
-        """The name in the file."""
-        return self.key.section or self.name
-
-
-@cache
-def rows(section: type) -> dict[str, Row]:
-    """Return the keys of a section by their names in the file."""
-    hints = get_type_hints(section, include_extras=True)
-    found: dict[str, Row] = {}
-    for field in fields(section):
-        kind, *rest = get_args(hints[field.name]) or (hints[field.name],)
-        if rest and isinstance(rest[-1], Key):
-            row = Row(field.name, kind, field.default, rest[-1])
-            found[row.in_file] = row
-    return found
-
-
-def between(low: float, high: float, what: str = "a number") -> Rule:
-    """Return the rule that a number lies between two others; it keeps nan and inf out, too."""
-
-    def check(value: float) -> Wrong | None:
-        if low <= value <= high:
-            return None
-        return f"{value} is not between {low:g} and {high:g}", f"write {what} from {low:g} to {high:g}"
-
-    return Rule(f"{low:g} to {high:g}", check)
-
-
-def one_of(words: tuple[str, ...]) -> Rule:
-    """Return the rule that a text is one of these words."""
-    listed = ", ".join(f'"{word}"' for word in words)
-
-    def check(value: str) -> Wrong | None:
-        return None if value in words else (f"there is no {short(value)}", f"write one of {listed}")
-
-    return Rule(", ".join(f"`{word}`" for word in words), check)
-
-
-def matches(pattern: str, words: str, fix: str) -> Rule:
-    """Return the rule that a text is made as the pattern says."""
-
-    def check(value: str) -> Wrong | None:
-        return None if re.fullmatch(pattern, value) else (f"{short(value)} is not {words}", fix)
-
-    return Rule(words, check)
-
-
-def short(text: str) -> str:
-    """Return the text in quotes, cut where it is long."""
-    return repr(text if len(text) <= 60 else text[:57] + "...")
-
-
-def spans(numbers: list[int]) -> str:
-    """Return sorted numbers as people write them: 1 to 16, 128."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def _name(value: str) -> Wrong | None:
@@ -144,15 +50,8 @@ def _family(value: str) -> Wrong | None:
     return f"there is no family {short(value)}", f"write one of {known}, or leave it out: it is found out then"
 
 
-def _listen(value: str) -> Wrong | None:
-    found = re.fullmatch(r"(?:\[[0-9a-fA-F:.%\w]+\]|[^:/\[\]\s]+):([0-9]{1,5})", value)
-    if found and int(found[1]) < 65536:
-        return None
-    fix = 'write host:port, such as "0.0.0.0:6789" for everybody or "127.0.0.1:6789" for this computer only'
-    return f"{short(value)} is not a host and a port", fix
-
-
 NAME = Rule(f"1 to {LONGEST_NAME} letters, digits, spaces and `- _ .`", _name)
+COPY = "copy the id from the page, or leave it out"
 AMPERES = between(0.1, 10000, "a number of amperes")
 DAYS = between(1, 36500, "a number of days")
 
@@ -213,7 +112,7 @@ class PackSettings:
         str,
         Key(
             "the identity that the pack must have, as the page shows it",
-            matches(r"[A-Za-z0-9._-]{0,64}", "letters, digits and - _ .", "copy the id from the page, or leave it out"),
+            matches(r"[A-Za-z0-9._-]{0,64}", "letters, digits and - _ .", COPY),
         ),
     ] = ""
     capacity: Annotated[
@@ -248,15 +147,20 @@ class BankSettings:
             "V between packs above which joining them is warned of, for 16 cells in series", between(0.01, 10, "volts")
         ),
     ] = 0.5
+    id: Annotated[
+        str,
+        Key(
+            "the identity in history and outputs; from the name when left out",
+            matches(r"[\w .-]{0,70}", "letters, digits, spaces and - _ .", COPY),
+        ),
+    ] = ""
 
 
 @dataclass(frozen=True)
 class WebSettings:
     """The page and its HTTP interface."""
 
-    listen: Annotated[str, Key("host:port to serve on", Rule("host:port, 0 takes any free port", _listen))] = (
-        "0.0.0.0:6789"
-    )
+    listen: Annotated[str, Key("host:port to serve on", LISTEN)] = "0.0.0.0:6789"
     hosts: Annotated[
         tuple[str, ...],
         Key(
@@ -325,4 +229,9 @@ class Config:
     banks: Annotated[tuple[BankSettings, ...], Key("one for each bank", None, "bank")] = ()
     web: Annotated[WebSettings, Key("the page")] = WebSettings()
     history: Annotated[HistorySettings, Key("the history")] = HistorySettings()
+    mqtt: Annotated[MqttSettings, Key("publishing to an MQTT broker, for Home Assistant and others")] = MqttSettings()
+    modbus: Annotated[ModbusSettings, Key("Modbus server with SunSpec")] = ModbusSettings()
+    influx: Annotated[
+        tuple[InfluxSettings, ...], Key("one for each database that gets the history as line protocol")
+    ] = ()
     path: Path = Path("cellwire.toml")

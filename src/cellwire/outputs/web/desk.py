@@ -76,6 +76,9 @@ class Desk(Protocol):
     def health(self) -> Document:
         """Return how it goes with every pack and the history."""
 
+    def metrics(self) -> str:
+        """Return what Prometheus asks for."""
+
     def configuration(self) -> Document:
         """Return the configuration as the API shows it, without secrets."""
 
