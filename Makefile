@@ -20,8 +20,9 @@ $(READY): pyproject.toml constraints.txt tools/setup.sh
 	@bash tools/setup.sh $(VENV)
 	@touch $@
 
-$(DEBIAN): tools/debian.sh | $(READY)  # programs that the tests are done with: a browser, a tracer of system calls
-	@bash tools/debian.sh chromium strace openssl
+$(DEBIAN): Makefile tools/debian.sh | $(READY)  # programs that the tests are done with: a browser, brokers, databases
+	@bash tools/debian.sh chromium strace openssl mosquitto mosquitto-clients:mosquitto_sub mbpoll \
+		prometheus:promtool influxdb:influxd victoria-metrics
 	@touch $@
 
 demo: page  ## the gateway with simulated packs, and its page; nothing to connect

@@ -1,8 +1,10 @@
-"""32 simulated packs at 1 Hz in one gateway, page open, history on: processor time and memory of the gateway.
+"""32 simulated packs at 1 Hz in one gateway, page open, MQTT, Modbus and history on: its processor time and memory.
 
     python bench/gateway.py --minutes 10
 
-The simulators and the browser run in processes of their own and are not counted. Budget: 15 % of one core, 120 MiB.
+MQTT goes to a mosquitto, with discovery and the default periods, /metrics is asked for every 10 seconds, the Modbus
+server is there and not asked. The simulators, the broker and the browser run in processes of their own and are
+not counted. Budget: 15 % of one core, 120 MiB.
 """
 
 import argparse
@@ -28,6 +30,8 @@ BUDGET_MIB = 120.0
 SETTLING = 20.0  # seconds before the measurement: every pack is asked for its identity once
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 CHROMIUM = "/usr/bin/chromium"
+MOSQUITTO = "/usr/sbin/mosquitto"
+PORT, BROKER, MODBUS = 6900, 6901, 6902
 
 PACK = """
 [[pack]]
@@ -79,21 +83,26 @@ def measure(minutes: float, count: int) -> int:
     """Print what the gateway needs; return 1 above the budget."""
     from playwright.sync_api import sync_playwright
 
-    port = 6900
     with tempfile.TemporaryDirectory(prefix="cellwire-bench-") as name:
         folder = Path(name)
         simulators = subprocess.Popen(
             [sys.executable, __file__, "--simulate", name, "--packs", str(count)], stdout=subprocess.PIPE, text=True
         )
+        broker: subprocess.Popen[Any] | None = None
         gateway: subprocess.Popen[Any] | None = None
         try:
+            (folder / "broker.conf").write_text(
+                f"listener {BROKER} 127.0.0.1\nallow_anonymous true\n", encoding="utf-8"
+            )
+            broker = subprocess.Popen([MOSQUITTO, "-c", str(folder / "broker.conf")], stderr=subprocess.DEVNULL)
             assert simulators.stdout is not None
             simulators.stdout.readline()
             names = ", ".join(
                 f'"pack {number + 1}"' for number in range(count) if KINDS[number % len(KINDS)] == "jk-pb"
             )
             (folder / "cellwire.toml").write_text(
-                f'[web]\nlisten = "127.0.0.1:{port}"\nguests = true\n[[bank]]\nname = "house"\npacks = [{names}]\n'
+                f'[web]\nlisten = "127.0.0.1:{PORT}"\nguests = true\n[[bank]]\nname = "house"\npacks = [{names}]\n'
+                f'[mqtt]\nurl = "mqtt://127.0.0.1:{BROKER}"\n[modbus]\nlisten = "127.0.0.1:{MODBUS}"\n'
                 + (folder / "packs.toml").read_text(encoding="utf-8"),
                 encoding="utf-8",
             )
@@ -101,7 +110,7 @@ def measure(minutes: float, count: int) -> int:
                 [sys.executable, "-m", "cellwire", "run", "-c", str(folder / "cellwire.toml")],
                 stderr=subprocess.DEVNULL,
             )
-            address = f"http://127.0.0.1:{port}/"
+            address = f"http://127.0.0.1:{PORT}/"
             end = time.monotonic() + 20
             while not reachable(address) and time.monotonic() < end:
                 time.sleep(0.1)
@@ -112,32 +121,40 @@ def measure(minutes: float, count: int) -> int:
                 page = browser.new_page()
                 page.goto(address)
                 time.sleep(SETTLING)
-                busy, rates, peak = watch(gateway.pid, minutes)
+                busy, rates, peak = watch(gateway.pid, minutes, f"{address}metrics")
                 packs = page.evaluate("fetch('api/v1/packs').then(answer => answer.json())")["packs"]
                 online = sum(pack["state"] == "online" for pack in packs)
+                outputs = page.evaluate("fetch('api/v1/health').then(answer => answer.json())")["outputs"]
+                failing = [output["output"] for output in outputs if output["state"] != "running"]
                 browser.close()
         finally:
-            for process in (gateway, simulators):
+            for process in (gateway, broker, simulators):
                 if process is not None:
                     process.send_signal(signal.SIGTERM)
                     process.wait(20)
-    good = busy <= BUDGET_CPU and peak <= BUDGET_MIB and online == count
+    good = busy <= BUDGET_CPU and peak <= BUDGET_MIB and online == count and len(outputs) == 2 and not failing
     print(
-        f"gateway, {count} packs at 1 Hz, page open, history on, {minutes:g} min: {busy:.1%} of one core "
+        f"gateway, {count} packs at 1 Hz, page, MQTT, Modbus, history, {minutes:g} min: {busy:.1%} of one core "
         f"(10 s windows {min(rates):.1%} to {max(rates):.1%}, median {statistics.median(rates):.1%}; budget "
-        f"{BUDGET_CPU:.0%}), {peak:.0f} MiB resident at most (budget {BUDGET_MIB:.0f}), {online} of {count} online: "
+        f"{BUDGET_CPU:.0%}), {peak:.0f} MiB resident at most (budget {BUDGET_MIB:.0f}), {online} of {count} online"
+        f"{', not running: ' if failing else ''}{', '.join(failing)}: "
         f"{'PASS' if good else 'FAIL'}"
     )
     return int(not good)
 
 
-def watch(process: int, minutes: float) -> tuple[float, list[float], float]:
-    """Return the share of a core over the whole time, in windows of 10 s, and the most memory seen in MiB."""
+def watch(process: int, minutes: float, metrics: str) -> tuple[float, list[float], float]:
+    """Return the share of a core over the whole time, in windows of 10 s, and the most memory seen in MiB.
+
+    Asks for the metrics every 10 s.
+    """
     began, start = time.monotonic(), used(process)[0]
     before, last, peak = start, began, 0.0
     rates = []
     while time.monotonic() - began < minutes * 60:
         time.sleep(min(10.0, minutes * 60))
+        with urllib.request.urlopen(metrics, timeout=10) as answer:
+            answer.read()
         spent, resident = used(process)
         now = time.monotonic()
         rates.append((spent - before) / (now - last))

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Installs Debian packages whose programs are not here, where it may; says what to do where it may not.
+# Each argument is PACKAGE or PACKAGE:PROGRAM. Servers among them are for the tests alone: they are not left running.
 set -euo pipefail
+PATH=$PATH:/usr/sbin
 
 missing=()
-for package in "$@"; do
-    command -v "$package" >/dev/null || missing+=("$package")
+for wanted in "$@"; do
+    command -v "${wanted#*:}" >/dev/null || missing+=("${wanted%:*}")
 done
 if [ ${#missing[@]} = 0 ]; then exit 0; fi
 
@@ -15,8 +17,26 @@ as_root() {
     fi
 }
 
+# Debian starts a server as soon as it is installed, and at each boot, unless it is told not to.
+policy=/usr/sbin/policy-rc.d
+quietly() {
+    local status=0
+    if [ ! -e $policy ]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null && as_root chmod 755 $policy
+        "$@" || status=$?
+        as_root rm -f $policy
+    else
+        "$@" || status=$?
+    fi
+    if [ $status = 0 ] && [ -d /run/systemd/system ]; then
+        as_root systemctl disable --now "${missing[@]}" 2>/dev/null || true
+    fi
+    return $status
+}
+
 echo "Installing ${missing[*]}"
 if ! command -v apt-get >/dev/null ||
-    ! { as_root apt-get update -q && as_root apt-get install -qy --no-install-recommends "${missing[@]}"; } >&2; then
+    ! { as_root apt-get update -q && quietly as_root apt-get install -qy --no-install-recommends "${missing[@]}"; } >&2
+then
     printf '\n*** Install these, or the tests that need them are skipped: sudo apt-get install %s\n\n' "${missing[*]}" >&2
 fi

@@ -32,11 +32,13 @@ from cellwire.gateway.config import (
     with_section,
     without_bank,
     without_pack,
+    without_secrets,
     write,
 )
 from cellwire.gateway.config.check import Mistake
 from cellwire.gateway.config.lines import Places, Where
 from cellwire.gateway.config.rules import rows, spans
+from cellwire.readings.catalogue import CATALOGUE, QUANTITY
 
 PATH = Path("cellwire.toml")
 PACK = '[[pack]]\nname = "shed"\nlink = "/dev/ttyUSB0"\n'
@@ -840,6 +842,96 @@ def test_the_remarks_of_the_first_file_are_right(tmp_path: Path) -> None:
     known = {row for section in configuration.sections().values() for row in rows(section)}
     shown = set(re.findall(r"^(?:# )?(\w+) = ", first([]), re.MULTILINE))
     assert shown == known - {"web", "history", "modbus", "influx", "mqtt", "home_assistant", "periods", "dead_band"}
+
+
+# Secrets
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '[mqtt]\nurl = "mqtt://b"\npassword = "hunter2"',
+        "[mqtt]\nurl = 'mqtt://b'\npassword='hunter2'  # ours",
+        '[mqtt]\nurl = "mqtt://b"\n"password" = """hunter2"""',
+        "[mqtt]\npassword = '''a 'hunter2' b'''",
+        '[mqtt]\npassword = "say \\"hunter2\\" twice"',
+        'mqtt = { url = "mqtt://b", password = "hunter2" }',
+        'mqtt.password = "hunter2"',
+        '[[influx]]\nname = "a"\nurl = "http://b"\ntoken = "hunter2"\npassword = "hunter2"',
+    ],
+)
+def test_secrets_are_never_shown(written: str) -> None:
+    config = parse(written, PATH)
+    assert "hunter2" in (config.mqtt.password or config.influx[0].token)
+    assert "hunter2" not in repr(config)
+    assert "hunter2" not in str(document(config))
+    shown = without_secrets(written)
+    assert "hunter2" not in shown
+    assert parse(shown, PATH).mqtt.url == config.mqtt.url
+
+
+def test_only_secrets_are_hidden() -> None:
+    text = '# password = "is mine"\n[mqtt]\npassword_file = "x"\nuser = "password"\n'
+    assert without_secrets(text).splitlines()[1:] == text.splitlines()[1:]
+    assert "mine" not in without_secrets(text)
+
+
+def test_a_secret_is_changed_and_kept() -> None:
+    text = with_section('[mqtt]\nurl = "mqtt://b"\npassword = "old"\n', "mqtt", {"user": "me"})
+    assert parse(text, PATH).mqtt.password == "old"
+    assert parse(with_section(text, "mqtt", {"password": "new"}), PATH).mqtt.password == "new"
+
+
+# Outputs
+
+
+def test_outputs_are_off_until_they_are_configured() -> None:
+    config = parse(PACK, PATH)
+    assert (config.mqtt.url, config.modbus.listen, config.modbus.serial, config.influx) == ("", "", "", ())
+
+
+def test_periods_and_dead_bands_are_those_of_the_catalogue() -> None:
+    sections = configuration.sections()
+    assert set(rows(sections["[mqtt.periods]"])) == {row[3] for row in CATALOGUE}
+    assert set(rows(sections["[mqtt.dead_band]"])) <= set(QUANTITY)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "problem", "fix"),
+    [
+        ('[mqtt]\nurl = "192.168.1.10"', "mqtt.url", "is not an address", "mqtt://192.168.1.10:1883"),
+        ('[mqtt]\nurl = "mqtt://b:99999"', "mqtt.url", "is not an address", "mqtt://"),
+        ('[mqtt]\nurl = "mqtt://me:secret@b"', "mqtt.url", "has a user in it", "password_file"),
+        ('[mqtt]\nurl = "mqtt://b"\nbase = "cell/#"', "mqtt.base", "without + and #", "home/battery"),
+        ('[mqtt]\nurl = "mqtt://b"\nprotocol = "4"', "mqtt.protocol", "there is no '4'", '"3.1.1"'),
+        (
+            '[mqtt]\nurl = "mqtt://b"\npassword_file = "no.file"',
+            "mqtt.password_file",
+            "there is no file",
+            "put the file",
+        ),
+        ('[mqtt.home_assistant]\ndiscovery = "old"', "mqtt.home_assistant.discovery", "there is no 'old'", '"entity"'),
+        ("[mqtt.dead_band]\ncurrent = -1", "mqtt.dead_band.current", "is not between", "amperes"),
+        ('[modbus]\nlisten = "502"', "modbus.listen", "is not a host and a port", "0.0.0.0"),
+        ('[modbus]\nallow = ["192.168.1.1/24"]', "modbus.allow", "host bits", "192.168.1.0/24"),
+        ('[modbus]\nparity = "mark"', "modbus.parity", "there is no 'mark'", '"even"'),
+        (f'{PACK}[modbus]\nunits = ["shet"]', "modbus.units", "no pack or bank 'shet'", "write shed"),
+        (f'{PACK}[modbus]\nunits = ["shed", "shed"]', "modbus.units", "named twice", "its place is its unit"),
+        ('[[influx]]\nname = "a"\nurl = "b:8086"', "influx.url", "is not an address", "http://127.0.0.1:8086"),
+        ('[[influx]]\nname = "a"\nurl = "http://b/write"', "influx.url", "ends with /write", "leave /write out"),
+        (
+            '[[influx]]\nname = "a"\nurl = "http://b"\n[[influx]]\nname = "a"\nurl = "http://c"',
+            "influx.name",
+            "is in line 2 already",
+            "a name of its own",
+        ),
+    ],
+)
+def test_mistakes_in_outputs(text: str, key: str, problem: str, fix: str) -> None:
+    found = the(text)
+    assert found.key == key
+    assert problem in found.problem
+    assert fix in found.fix
 
 
 # Documentation and the table

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -143,7 +143,7 @@ class MqttSettings:
         ),
     ] = ""
     user: Annotated[str, Key("user at the broker", example="cellwire")] = ""
-    password: Annotated[str, HIDDEN] = ""
+    password: Annotated[str, HIDDEN] = field(default="", repr=False)
     password_file: Annotated[
         Path | None, Key("file with the password; CELLWIRE_MQTT_PASSWORD may hold it too", example="mqtt.password")
     ] = None
@@ -238,9 +238,11 @@ class InfluxSettings:
     database: Annotated[str, Key("database (api 1) or bucket (api 2)")] = "cellwire"
     org: Annotated[str, Key("organisation (api 2)", example="home")] = ""
     user: Annotated[str, Key("user (api 1)", example="cellwire")] = ""
-    password: Annotated[str, HIDDEN] = ""
+    password: Annotated[str, HIDDEN] = field(default="", repr=False)
     password_file: Annotated[Path | None, Key("file with the password (api 1)", example="influx.password")] = None
-    token: Annotated[str, Key("token (api 2); better in a file of its own", secret=True, example="...")] = ""
+    token: Annotated[str, Key("token (api 2); better in a file of its own", secret=True, example="...")] = field(
+        default="", repr=False
+    )
     token_file: Annotated[Path | None, Key("file with the token (api 2)", example="influx.token")] = None
     ca: Annotated[
         Path | None, Key("file with the certificate that the server's is signed by, PEM", example="ca.pem")
