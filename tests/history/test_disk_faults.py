@@ -19,7 +19,7 @@ from generated import START
 from home import Fickle, Home, file_system, until  # noqa: F401 - a fixture, asked for as `mounted`
 
 from cellwire.gateway.events import Event
-from cellwire.outputs.history import Reader, writer
+from cellwire.outputs.history import Reader, memory
 from cellwire.outputs.history.check import verify
 from cellwire.outputs.history.copies import backup
 
@@ -193,7 +193,7 @@ def test_clock_jumps_by_a_year_and_back(home: Home) -> None:
 
 def test_rows_that_wait_are_bounded(fickle: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the disk takes nothing for days the oldest of the waiting rows are given up: memory stays bounded."""
-    monkeypatch.setattr(writer, "HELD", 1_000_000)  # bytes; about 2600 rows
+    monkeypatch.setattr(memory, "HELD", 1_000_000)  # bytes; about 2600 rows
     home = Home(tmp_path / "cellwire.db")
     try:
         home.write(10)

@@ -13,9 +13,9 @@ from kept import DAY, HOUR, START, Kept
 
 from cellwire.gateway.config import HistorySettings
 from cellwire.gateway.events import Event, Events
-from cellwire.outputs.history import History, HistoryError, Row, file, writer
+from cellwire.outputs.history import History, HistoryError, Row, file, memory, place, writer
+from cellwire.outputs.history.commit import mb_per_day
 from cellwire.outputs.history.reader import Reader
-from cellwire.outputs.history.writer import mb_per_day
 
 METERS = {"energy_in": 1.5, "energy_out": 0.5, "charge_in": 30.125, "charge_out": 10.0}
 
@@ -366,7 +366,7 @@ def test_pauses_between_attempts(kept: Kept, monkeypatch: pytest.MonkeyPatch) ->
         attempts.append(kept.now - START)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writer, "HistoryFile", fail)
+    monkeypatch.setattr(place, "HistoryFile", fail)
     for _ in range(200):
         kept.writer.turn()
         kept.wait(1)
@@ -374,7 +374,7 @@ def test_pauses_between_attempts(kept: Kept, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_oldest_rows_are_dropped_when_memory_is_full(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "HELD", 3 * 8 * 1000)
+    monkeypatch.setattr(memory, "HELD", 3 * 8 * 1000)
     kept.writer.turn()
     monkeypatch.setattr(writer, "transaction", fails(sqlite3.SQLITE_FULL, "full"))
     for _ in range(4):
