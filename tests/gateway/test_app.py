@@ -147,6 +147,9 @@ async def test_changes_keep_comments_and_are_applied(tmp_path: Path) -> None:
                 await gateway.change("history", "", {"path": "/tmp/other.db"}, "admin")
             await gateway.change("pack", "van", {"name": "bus"}, "admin")
             assert files.load(path).banks[0].packs == ("shed", "bus")
+            await gateway.change("bank", "house", {"name": "home"}, "admin")
+            assert gateway.store.banks["home"].id == "bank-house"
+            await gateway.change("bank", "home", {"name": "house"}, "admin")
             await online(gateway, "bus")
             await gateway.change("pack", "bus", None, "admin")
             assert list(gateway.store.packs) == ["shed"]
