@@ -250,3 +250,54 @@ async def test_a_watcher_that_does_not_listen_costs_no_memory() -> None:
 
 def test_utc() -> None:
     assert utc(0.0) == "1970-01-01T00:00:00.000Z"
+
+
+# What outputs see
+
+
+def test_what_is_old_is_left_out_while_the_pack_still_answers() -> None:
+    store, pack, clock = made(voltage=13.2, heating=True, serial_number="0011223344", cell_overvoltage_limit=3.65)
+    store.put(pack, {"energy_in": 1.5})
+    clock.now += 100
+    store.accept(pack, {"voltage": 13.3})
+    battery = store.battery("shed")
+    assert battery is not None
+    assert battery.live
+    assert battery.readings["heating"] is True
+    clock.now += 100
+    store.accept(pack, {"voltage": 13.4})
+    battery = store.battery("shed")
+    assert battery is not None
+    # What is told once, and meters that wait for the disk, last.
+    assert battery.readings == {
+        "voltage": 13.4,
+        "serial_number": "0011223344",
+        "cell_overvoltage_limit": 3.65,
+        "energy_in": 1.5,
+    }
+
+
+def test_nothing_is_shown_of_what_is_not_live() -> None:
+    store, pack, clock = made(voltage=13.2, serial_number="0011223344")
+    bank = store.add_bank(BankState("house", ("shed", "garage"), "bank-home"))
+    bank.missing, bank.readings, bank.time, bank.seen = {"garage": "lost"}, {"voltage": 13.2}, pack.time, pack.seen
+    assert [(battery.name, battery.state, battery.live) for battery in store.batteries()] == [
+        ("shed", "online", True),
+        ("house", "partial", True),
+    ]
+    clock.now += 3 * pack.every + 0.1
+    bank.missing["shed"] = "stale"
+    shed, house = store.batteries()
+    assert (shed.state, shed.live, shed.readings) == ("stale", False, {})
+    assert shed.identity == {"serial_number": "0011223344"}
+    assert (house.id, house.state, house.live, house.readings) == ("bank-home", "lost", False, {})
+    assert house.every == pack.every
+    assert store.battery("nobody") is None
+
+
+def test_a_pack_that_was_never_read_is_not_live() -> None:
+    store, pack, _ = made()
+    store.fail(pack, LOST, "plug it in")
+    battery = store.battery("shed")
+    assert battery is not None
+    assert (battery.live, battery.settled, battery.time) == (False, False, None)

@@ -15,8 +15,9 @@ ONLINE, STALE, ASLEEP, LOST, ERROR = "online", "stale", "asleep", "lost", "error
 PARTIAL = "partial"  # a bank of which some packs do not count
 # Readings older than this many poll intervals are stale.
 STALE_AFTER = 3
-# What a BMS tells once, or when asked for; everything else is old when it did not come again for so many seconds.
-LASTING = ("identity", "settings")
+# What a BMS tells once or when asked for, and meters, which are shown when they are on the disk; everything else is old
+# when it did not come again for so many seconds.
+LASTING = ("identity", "settings", "meters")
 SLOW = 180.0
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from . import scrape
 from .access import GUEST, NOBODY_HERE, AccessBroken, AccessError, NotFit, Visitor
 from .answers import HEADERS, Problem, bad_request, printable
 from .pages import page
@@ -18,7 +19,7 @@ from .schema import check, check_loose, read_query
 from .session import cookie_name, setup_needed
 from .site import Site, refused
 from .table import ROUTES
-from .visit import API, WRITES, Route, Visit, decoded
+from .visit import API, WRITES, Route, Routes, Visit, decoded
 
 log = logging.getLogger("cellwire")
 
@@ -60,7 +61,9 @@ class Guard:
         visit = self._arrive(request)
         path = self._inside(request.rel_url.raw_path, visit)
         if path == API or path.startswith(API + "/"):
-            return await self._api(visit, path[len(API) :])
+            return await self._api(visit, ROUTES, path[len(API) :])
+        if scrape.ROUTES.find(path)[0]:
+            return await self._api(visit, scrape.ROUTES, path)
         self._check_host(visit)
         return page(request, decoded(path), visit.base)
 
@@ -144,9 +147,9 @@ class Guard:
 
     # The API
 
-    async def _api(self, visit: Visit, path: str) -> web.StreamResponse:
+    async def _api(self, visit: Visit, routes: Routes, path: str) -> web.StreamResponse:
         request = visit.request
-        methods, names = ROUTES.find(path)
+        methods, names = routes.find(path)
         route = methods.get(request.method)
         known = route.path if route else "an unknown path"
         try:
