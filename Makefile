@@ -9,7 +9,7 @@ DEBIAN := $(VENV)/.debian
 MINUTES ?= 10
 DAYS ?= 365
 
-.PHONY: help setup page demo test check format bench docs corruption soak durability fuzz micropython clean
+.PHONY: help setup page demo test check format bench docs corruption soak durability fuzz micropython homeassistant clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
@@ -67,9 +67,13 @@ micropython: $(READY)  ## the codecs under MicroPython
 	@test -x $(BIN)/micropython || { echo "MicroPython is not installed: there is no package of it for this machine"; exit 1; }
 	$(BIN)/pytest -s tests/test_micropython.py
 
+homeassistant: $(READY) $(DEBIAN)  ## discovery against a real Home Assistant, which is installed beside: 830 MB, Python 3.13
+	@bash tools/homeassistant.sh $(VENV)-homeassistant
+	CELLWIRE_HOMEASSISTANT="$$PWD/$(VENV)-homeassistant" $(BIN)/pytest -n 0 tests/mqtt/test_home_assistant.py
+
 docs: $(READY)  ## the documentation as web pages in site/
 	$(BIN)/python tools/documentation.py site
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) $(VENV)-bench web/node_modules src/cellwire/outputs/web/page site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-bench $(VENV)-homeassistant web/node_modules src/cellwire/outputs/web/page site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
