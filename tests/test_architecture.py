@@ -30,7 +30,11 @@ ALLOWED = {
 
 # The one file that puts everything together.
 TOGETHER = "gateway/app.py"
-EXTRA = {TOGETHER: ("outputs", "")}
+EXTRA = {
+    TOGETHER: ("outputs", ""),
+    # Modbus RTU answers on a serial port, with the checksum that the families have.
+    "outputs/modbus/rtu.py": ("links.link", "links.serial", "codec.checksum"),
+}
 
 # The pure folders may import these of the standard library, and nothing else at run time.
 PURE = ("struct", "math")
@@ -48,7 +52,6 @@ OWNERS = {
     "argon2": ("outputs/web/",),
     "aiomqtt": ("outputs/mqtt/",),
     "paho": ("outputs/mqtt/",),
-    "pymodbus": ("outputs/modbus/",),
     "serial": ("links/",),
     "bleak": ("links/",),
     "sqlite3": ("outputs/history/", "commands/history.py"),

@@ -414,9 +414,9 @@ def test_forbidden_texts(pty: Pty, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_driver_that_hangs_does_not_hang_us(pty: Pty, monkeypatch: pytest.MonkeyPatch) -> None:
     real = serial._opened
 
-    def slow(path: str, speed: int) -> tuple[int, list[Any]]:
+    def slow(path: str, speed: int, parity: int) -> tuple[int, list[Any]]:
         time.sleep(0.2)
-        return real(path, speed)
+        return real(path, speed, parity)
 
     monkeypatch.setattr(serial, "_opened", slow)
     monkeypatch.setattr(serial, "OPENING", 0.05)

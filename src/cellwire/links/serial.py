@@ -25,6 +25,7 @@ COLLECTED = 255 if sys.platform == "linux" else 1  # the most that it collects; 
 BY_ID = "/dev/serial/by-id"
 # Of Linux, not named by the module termios: is the port taken; the driver's settings; wake up at once, not each 16 ms.
 TIOCGEXCL, TIOCGSERIAL, TIOCSSERIAL, ASYNC_LOW_LATENCY = 0x80045440, 0x541E, 0x541F, 0x2000
+PARITIES = {"none": 0, "even": termios.PARENB, "odd": termios.PARENB | termios.PARODD}
 SPEEDS = {int(name[1:]): getattr(termios, name) for name in dir(termios) if name[0] == "B" and name[1:].isdigit()}
 
 
@@ -60,12 +61,16 @@ def _by_id() -> Iterator[tuple[str, str]]:
 
 
 class SerialLink(BufferedLink):
-    """A serial port, 8N1, read straight from its file descriptor; docs/decisions/001-serial-link.md says why."""
+    """A serial port, read straight from its file descriptor; docs/decisions/001-serial-link.md says why.
 
-    def __init__(self, path: str, baud: int = 9600, name: str = "") -> None:
+    parity: none (8N1, as packs speak), even or odd
+    """
+
+    def __init__(self, path: str, baud: int = 9600, name: str = "", parity: str = "none") -> None:
         super().__init__(name or path, baud)
         self.path = path
         self._speed = _known(baud)
+        self._parity = PARITIES[parity]
         self._fd = -1
         self._settings: list[Any] = []
         self._collecting = 1
@@ -77,7 +82,7 @@ class SerialLink(BufferedLink):
         if self._fd >= 0:
             return
         # In a thread: a driver whose adapter hangs can block in here, and would hold up all other packs.
-        opening = asyncio.ensure_future(asyncio.to_thread(_opened, self.path, self._speed))
+        opening = asyncio.ensure_future(asyncio.to_thread(_opened, self.path, self._speed, self._parity))
         try:
             # Not wait_for: up to Python 3.11 it loses a cancellation that comes as the port opens.
             async with asyncio.timeout(OPENING):
@@ -135,7 +140,7 @@ class SerialLink(BufferedLink):
         if self._fd >= 0:
             self._check()
             try:
-                self._settings, self._collecting = _configure(self._fd, speed), 1
+                self._settings, self._collecting = _configure(self._fd, speed, self._parity), 1
             except OSError as error:
                 if error.errno == errno.EINVAL:
                     raise LinkError(f"{self.path} does not run at {baud} baud; choose another speed") from None
@@ -236,13 +241,13 @@ def _known(baud: int) -> int:
     return speed
 
 
-def _opened(path: str, speed: int) -> tuple[int, list[Any]]:
+def _opened(path: str, speed: int, parity: int) -> tuple[int, list[Any]]:
     """Return the descriptor and the settings of the opened, locked and configured port; raise a LinkError."""
     fd = -1
     try:
         fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
         _claim(fd, path)
-        settings = _configure(fd, speed)
+        settings = _configure(fd, speed, parity)
         termios.tcflush(fd, termios.TCIFLUSH)
     except (OSError, termios.error, LinkError) as error:
         if fd >= 0:
@@ -275,8 +280,8 @@ def _claim(fd: int, path: str) -> None:
         fcntl.ioctl(fd, TIOCSSERIAL, settings)
 
 
-def _configure(fd: int, speed: int) -> list[Any]:
-    """Set raw 8N1 without flow control at this speed and return the settings; raise OSError when refused."""
+def _configure(fd: int, speed: int, parity: int) -> list[Any]:
+    """Set raw mode, eight bits, without flow control, and return the settings; raise OSError or LinkError."""
     try:
         tty.setraw(fd, termios.TCSANOW)
         settings = termios.tcgetattr(fd)
@@ -284,9 +289,15 @@ def _configure(fd: int, speed: int) -> list[Any]:
         settings[2] |= termios.CLOCAL | termios.CREAD
         settings[4] = settings[5] = speed
         termios.tcsetattr(fd, termios.TCSANOW, settings)
-        return settings
     except termios.error as error:
         raise OSError(*error.args[:2]) from None
+    if parity:
+        settings[2] |= parity
+        with contextlib.suppress(termios.error):  # it may as well do a part of what it is asked for, without an error
+            termios.tcsetattr(fd, termios.TCSANOW, settings)
+        if termios.tcgetattr(fd)[2] & PARITIES["odd"] != parity:
+            raise LinkError(f"{os.ttyname(fd)} cannot do this parity; choose another one, or another adapter")
+    return settings
 
 
 def _release(fd: int) -> None:
