@@ -53,6 +53,19 @@ def test_rows_survive_a_crash_as_soon_as_they_are_committed(kept: Kept) -> None:
     kept.writer.stop()
 
 
+def test_rows_stay_with_their_packs_in_whatever_order_these_came(kept: Kept) -> None:
+    """A file numbers its packs as they come; a commit has them in the order of their names."""
+    for names in (("jbd-2",), ("jbd-0", "jbd-1", "jbd-2")):
+        for name in names:
+            kept.add({"voltage": float(name[-1])}, name)
+        kept.writer.turn()
+    kept.begin().start()
+    shown = {name: [readings for _, readings in kept.all(name)] for name in ("jbd-0", "jbd-1", "jbd-2")}
+    kept.writer.stop()
+    two = {"voltage": 2.0}
+    assert shown == {"jbd-0": [{"voltage": 0.0}], "jbd-1": [{"voltage": 1.0}], "jbd-2": [two, two]}
+
+
 def test_tells_the_meters_that_are_on_the_disk(kept: Kept) -> None:
     kept.add({"counted_soc": 55.5, "last_full": 1_759_000_000, **METERS})
     kept.add({"energy_in": 9.0}, "bank-house")

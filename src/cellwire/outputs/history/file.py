@@ -4,10 +4,10 @@ import os
 import secrets
 import sqlite3
 from array import array
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 
 from . import columns
@@ -241,20 +241,27 @@ def layouts_of(connection: sqlite3.Connection) -> dict[int, Layout]:
         raise Damaged(f"a layout cannot be read: {error}") from error
 
 
-def hot_rows(data: bytes, layout: Layout) -> list[tuple[int, "array[int]"]]:
-    """Return the rows of a hot blob, for each number of a pack one after the other. Raises ValueError."""
+def hot_columns(data: bytes, layout: Layout) -> list[tuple[int, list[list[int]]]]:
+    """Return the columns of a hot blob for each number of a pack, whose rows lie side by side. Raises ValueError."""
     packs, *found = columns.decode_rows(data)
     if len(found) != layout.width:
         raise ValueError("the rows do not fit to their layout")
-    parts: list[tuple[int, array[int]]] = []
-    at = 0
-    while at < len(packs):
-        end = bisect_right(packs, packs[at], at)
-        flat = array("q", bytes(8 * layout.width * (end - at)))
-        for index, column in enumerate(found):
-            flat[index :: layout.width] = _whole(column[at:end])
-        parts.append((packs[at], flat))
+    parts, at = [], 0
+    for pack, rows in groupby(packs):
+        end = at + sum(1 for _ in rows)
+        parts.append((pack, [column[at:end] for column in found]))
         at = end
+    return parts
+
+
+def hot_rows(data: bytes, layout: Layout) -> list[tuple[int, "array[int]"]]:
+    """Return the rows of a hot blob, for each number of a pack one after the other. Raises ValueError."""
+    parts: list[tuple[int, array[int]]] = []
+    for pack, found in hot_columns(data, layout):
+        flat = array("q", bytes(8 * layout.width * len(found[0])))
+        for index, column in enumerate(found):
+            flat[index :: layout.width] = _whole(column)
+        parts.append((pack, flat))
     return parts
 
 

@@ -9,14 +9,16 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from . import charts, energy
+from . import charts, energy, follow
 from . import columns as codec
 from .charts import Series
-from .file import Damaged, HistoryError, chunk_rows, hot_rows, layouts_of, open_for_reading
-from .layout import HEAD, SEQ, TIME, Layout, PackHour, Row
+from .file import Damaged, HistoryError, layouts_of, open_for_reading
+from .follow import Window
+from .layout import HEAD, TIME, PackHour, Row
 from .rollup import HOUR
 from .view import LAST_HOUR, View, bounded, hot_of, hour_rows, hours_of
 from .writer import Writer
@@ -141,20 +143,28 @@ class Reader:
                     yield row[TIME] / 1000, layout.decode(row[HEAD:])
             hour = self._next_hour(id, hour)
 
-    def after(self, seq: int, limit: int) -> list[tuple[int, Row]]:
-        """Return the rows that came after the one with this number, in that order; only what is on the disk."""
+    def window(self, seq: int, most: int) -> Window:
+        """Return the rows that came after the one with this number, at most so many; only what is on the disk."""
         with self._read() as connection:
-            if connection is None or limit <= 0:
-                return []
-            return _after(connection, seq, limit)
+            fetched = follow.fetch(connection, seq, most) if connection is not None else None
+        return follow.unpacked(fetched) if fetched is not None else Window(seq, 0, {}, [])
 
-    def cursor(self, sink: str) -> int:
-        """Return how far this sink has acknowledged, 0 when it never did."""
+    def after(self, seq: int, limit: int) -> list[tuple[int, Row]]:
+        """Return the same as rows in their order; none when no more have come."""
+        while limit > 0:
+            window = self.window(seq, limit)
+            if window.parts or window.end <= seq:
+                return sorted((row for part in window.parts for row in part.rows()), key=itemgetter(0))
+            seq = window.end
+        return []
+
+    def cursor(self, sink: str, never: int = 0) -> int:
+        """Return how far this sink has acknowledged, `never` when it never did."""
         if self._writer is not None and (known := self._writer.cursor(sink)) is not None:
             return known
         with self._read() as connection:
             row = connection and connection.execute("SELECT seq FROM cursor WHERE sink = ?", (sink,)).fetchone()
-        return int(row[0]) if row else 0
+        return int(row[0]) if row else never
 
     def set_cursor(self, sink: str, seq: int) -> None:
         """Note how far this sink has acknowledged; it is written with the next commit."""
@@ -286,41 +296,3 @@ def _last_time(connection: sqlite3.Connection, number: int, hour: int) -> float:
         except ValueError:
             pass
     return float((hour + 1) * HOUR)
-
-
-def _after(connection: sqlite3.Connection, seq: int, limit: int) -> list[tuple[int, Row]]:
-    layouts = layouts_of(connection)
-    packs: dict[int, str] = dict(connection.execute("SELECT id, uid FROM pack"))
-    found: list[tuple[int, str, Layout, Sequence[int]]] = []
-    numbers: list[int] = []  # of the found rows, sorted when needed
-
-    def enough(first: int) -> bool:
-        """Return whether rows from this number on are beyond the limit."""
-        if len(found) < limit:
-            return False
-        numbers.sort()
-        return numbers[limit - 1] < first
-
-    query = (
-        "SELECT first_seq, 0, id FROM chunk WHERE last_seq > ?1 "
-        "UNION ALL SELECT first_seq, 1, id FROM hot WHERE id > ?1 ORDER BY 1"
-    )
-    for first, hot, number in connection.execute(query, (seq,)).fetchall():
-        if enough(first):
-            break
-        table = "hot" if hot else "chunk"
-        form, data = connection.execute(f"SELECT layout, data FROM {table} WHERE id = ?", (number,)).fetchone()  # noqa: S608
-        layout = layouts[form]
-        try:
-            parts = hot_rows(data, layout) if hot else [(number & 0xFFFF, chunk_rows(data, layout))]
-        except ValueError:  # spoiled
-            continue
-        for pack, flat in parts:
-            rows = range(0, len(flat), layout.width)
-            new = [at for at in rows if flat[at + SEQ] > seq]
-            numbers += [flat[at + SEQ] for at in new]
-            found += [(flat[at + SEQ], packs[pack], layout, flat[at : at + layout.width]) for at in new]
-    found.sort(key=lambda row: row[0])
-    return [
-        (number, Row(pack, row[TIME] / 1000, layout.decode(row[HEAD:]))) for number, pack, layout, row in found[:limit]
-    ]
