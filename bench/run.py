@@ -38,6 +38,10 @@ def main() -> int:
     missed |= subprocess.run([sys.executable, HERE / "gateway.py", "--minutes", options.minutes]).returncode
     print(flush=True)
     missed |= subprocess.run([sys.executable, HERE / "history.py", "--days", options.days]).returncode
+    print(flush=True)
+    missed |= subprocess.run([sys.executable, HERE / "lines.py"]).returncode
+    print(flush=True)
+    missed |= subprocess.run([sys.executable, HERE / "modbus.py"]).returncode
     return missed
 
 
