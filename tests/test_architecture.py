@@ -20,7 +20,15 @@ ALLOWED = {
     "families": ("codec",),
     "links": (),
     "gateway": ("codec", "families", "readings", "links"),
-    "outputs": ("readings", "gateway.store", "gateway.durations", "gateway.events", "gateway.config", "gateway.control", ""),
+    "outputs": (
+        "readings",
+        "gateway.store",
+        "gateway.durations",
+        "gateway.events",
+        "gateway.config",
+        "gateway.control",
+        "",
+    ),
     "sim": ("codec", "families", "readings"),
     "commands": ("codec", "families", "readings", "links", "gateway", "outputs", "sim", "cli", ""),
     "cli": ("commands", ""),
@@ -40,8 +48,9 @@ EXTRA = {
 PURE = ("struct", "math")
 NOT_PURE = ("codec/compiled.py", "families/proof.py")
 
-# Where `except Exception` may stand: the run loop of an output, and where parts are put together and kept running.
-CATCHERS = ("outputs/", "gateway/app.py", "gateway/keeper.py")
+# Where `except Exception` may stand: the run loop of an output, where parts are put together and kept running, and
+# where the exit code would mean something else.
+CATCHERS = ("outputs/", "gateway/app.py", "gateway/keeper.py", "commands/check.py")
 
 # Outputs that speak to other programs.
 OTHERS = ("outputs/mqtt/", "outputs/modbus/", "outputs/influx/")

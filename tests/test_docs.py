@@ -23,8 +23,9 @@ COMMANDS_PAGE = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 # A shell example and what it prints: ```console, "$ command", lines of output. "..." stands for any text, a line of
-# only "..." for any lines.
-EXAMPLES = re.findall(r"^```console\n\$ (.+)\n((?:.*\n)*?)```", README, re.MULTILINE)
+# only "..." for any lines. With "; echo $?" behind the command the last line is its exit code.
+WITH_EXAMPLES = README + (ROOT / "docs/console.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```console\n\$ (.+)\n((?:.*\n)*?)```", WITH_EXAMPLES, re.MULTILINE)
 
 each_capture = pytest.mark.parametrize("capture", captures.CAPTURES, ids=lambda capture: capture.name)
 
@@ -59,17 +60,20 @@ def pattern(output: str) -> str:
     return "".join(parts)
 
 
-def test_readme_has_examples() -> None:
-    assert EXAMPLES
+def test_there_are_examples() -> None:
+    assert [example for example in EXAMPLES if "check" in example[0]]
+    assert [example for example in EXAMPLES if "check" not in example[0]]
 
 
 @pytest.mark.parametrize(("command", "output"), EXAMPLES, ids=[example[0] for example in EXAMPLES])
-def test_readme_example(command: str, output: str) -> None:
+def test_example(command: str, output: str) -> None:
+    command, echo, _ = command.partition("; echo $?")
     words = shlex.split(command)
     assert words[0] == "cellwire"
     result = run(words[1:])
-    assert result.returncode == 0, result.stderr
-    assert re.fullmatch(pattern(output), result.stdout.rstrip("\n") + "\n"), result.stdout
+    assert echo or result.returncode == 0, result.stderr
+    printed = result.stdout.rstrip("\n") + "\n" + (f"{result.returncode}\n" if echo else "")
+    assert re.fullmatch(pattern(output), printed), printed
 
 
 def test_readme_table_is_fresh() -> None:

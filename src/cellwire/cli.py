@@ -1,7 +1,7 @@
 """The command line: what can be asked, and the exit codes.
 
 Exit codes: 0 done, 2 usage or configuration, 3 no answer, 4 port or adapter problem, 5 refused or not allowed,
-6 not confirmed.
+6 not confirmed. Only `check` has others, because monitoring wants them so: 0 OK, 1 warning, 2 critical, 3 unknown.
 """
 
 import argparse
@@ -9,10 +9,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from . import __version__
 
 DONE, USAGE, NO_ANSWER, PORT, NOT_ALLOWED, NOT_CONFIRMED = 0, 2, 3, 4, 5, 6
+PLUGIN_UNKNOWN = 3
 
 LINK_HELP = "/dev/ttyUSB0, tcp:host:port, rfc2217://host:port or replay:file.jsonl"
 
@@ -25,9 +27,20 @@ class Failure(Exception):
         self.code = code
 
 
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str, example: str
-) -> argparse.ArgumentParser:
+class _Parser(argparse.ArgumentParser):
+    """A parser; plugin: its mistakes are said where monitoring looks, as all that the command says."""
+
+    plugin = False
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the arguments, and end."""
+        if self.plugin:
+            print(f"CELLWIRE UNKNOWN - {message.replace('|', '/')}; see {self.prog} --help")
+            self.exit(PLUGIN_UNKNOWN)
+        super().error(message)
+
+
+def _command(commands: "argparse._SubParsersAction[_Parser]", name: str, text: str, example: str) -> _Parser:
     parser = commands.add_parser(
         name,
         help=text,
@@ -36,15 +49,20 @@ def _command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="machine-readable output on standard output, nothing else")
+    parser.set_defaults(parser=parser)
     return parser
 
 
 def _pack_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("link", metavar="LINK", help=LINK_HELP)
+    _found_by(parser)
+    parser.add_argument("--timeout", type=_positive, default=8.0, metavar="S", help="seconds for a first answer (8)")
+
+
+def _found_by(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--family", help="a family or dialect (see `cellwire families`); found out when left out")
     parser.add_argument("--address", type=_address, nargs="+", default=[], metavar="N", help="board numbers")
     parser.add_argument("--invert-current", action="store_true", help="turn the sign of the current round")
-    parser.add_argument("--timeout", type=_positive, default=8.0, metavar="S", help="seconds for a first answer (8)")
 
 
 def _address(text: str) -> int:
@@ -98,7 +116,7 @@ def _moment(text: str) -> float:
         ) from None
 
 
-def _history(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _history(commands: "argparse._SubParsersAction[_Parser]") -> None:
     command = _command(
         commands, "history", "look after the history: export, verify, compact, backup", "cellwire history verify"
     )
@@ -124,15 +142,13 @@ def _history(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
             action.add_argument("-o", "--output", metavar="OUT", help="file to write; must not exist")
 
 
-def _user(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _user(commands: "argparse._SubParsersAction[_Parser]") -> None:
     command = _command(
         commands, "user", "users and tokens of the page", "cellwire user add anna --grant operate -c cellwire.toml"
     )
     grants = ("read", "operate", "configure", "service")
 
-    def add(
-        actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str, named: bool = True
-    ) -> argparse.ArgumentParser:
+    def add(actions: "argparse._SubParsersAction[_Parser]", name: str, text: str, named: bool = True) -> _Parser:
         action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="machine-readable output")
         action.add_argument(
@@ -157,13 +173,50 @@ def _user(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add(tokens, "remove", "remove a token")
 
 
+def _threshold(text: str) -> object:
+    from .commands.check import threshold
+
+    return threshold(text)
+
+
+def _check(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    command = _command(
+        commands,
+        "check",
+        "one look for Nagios, Icinga, Checkmk: 0 OK, 1 warning, 2 critical, 3 unknown",
+        "cellwire check http://127.0.0.1:6789 --warning soc=20: --critical soc=10:",
+    )
+    command.plugin = True
+    command.add_argument("link", metavar="LINK", help=f"http://host:port of a running gateway, or {LINK_HELP}")
+    for level in ("warning", "critical"):
+        command.add_argument(
+            f"--{level}",
+            type=_threshold,
+            action="append",
+            default=[],
+            metavar="NAME=RANGE",
+            help=f"a reading that is to be in a range, else {level}: 10: 10:20 ~:20 @10:20; may come several times",
+        )
+    command.add_argument(
+        "--pack", action="append", default=[], metavar="NAME", help="a pack or bank; all when left out; several times"
+    )
+    command.add_argument("--max-age", type=_positive, default=0.0, metavar="S", help="older values are critical")
+    command.add_argument(
+        "--token-file", metavar="FILE", help="file with the token for a URL; CELLWIRE_TOKEN may hold the token too"
+    )
+    command.add_argument("--ca", metavar="FILE", help="certificate that an https:// gateway's is signed by, PEM")
+    _found_by(command)
+    command.add_argument("--timeout", type=_positive, default=10.0, metavar="S", help="seconds for it all (10)")
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="cellwire", description="Reads battery packs behind a JK, JBD or Daly battery management system."
     )
     top.add_argument("--version", action="version", version=f"cellwire {__version__}")
     top.add_argument("-v", "--verbose", action="store_true", help="log every byte to standard error")
+    top.set_defaults(parser=top)
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
 
     command = _command(commands, "demo", "the gateway with simulated packs, and its page", "cellwire demo")
@@ -178,6 +231,16 @@ def parser() -> argparse.ArgumentParser:
         "-c", "--config", default="cellwire.toml", metavar="FILE", help="configuration (cellwire.toml)"
     )
     command.add_argument("--check", action="store_true", help="only check the configuration")
+    command.add_argument(
+        "--stdout", action="store_true", help="each new snapshot of a pack or bank as a line of JSON on standard output"
+    )
+    command.add_argument(
+        "--every",
+        type=_positive,
+        default=1.0,
+        metavar="S",
+        help="seconds between two such lines of a pack at least (1)",
+    )
 
     command = _command(commands, "scan", "list serial ports and what answers there", "cellwire scan /dev/ttyUSB0")
     command.add_argument("ports", nargs="*", metavar="LINK", help="only these; all serial ports when left out")
@@ -223,6 +286,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0, help="repeat the same faults and values")
     command.add_argument("--from", dest="capture", metavar="FILE", help="answer from a capture")
 
+    _check(commands)
     _history(commands)
     _user(commands)
     _command(commands, "families", "what is supported, and how far it is proven", "cellwire families")
@@ -233,7 +297,9 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     top = parser()
-    options = top.parse_args(arguments)
+    options, unknown = top.parse_known_args(arguments)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if options.command is None:
         top.print_help()
         return USAGE

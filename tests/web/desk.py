@@ -33,6 +33,15 @@ STEPS = {"raw": 5.0, "minute": 60.0, "hour": 3600.0, "day": DAY}
 NUMBERS = ("voltage", "current", "power", "soc", "cell_min", "cell_max", "cell_delta", "temperature_max")
 METERS = ("energy_in", "energy_out", "charge_in", "charge_out")
 
+OUTPUTS: list[dict[str, Any]] = [
+    {
+        "output": "mqtt", "name": "192.0.2.10:1883", "state": "failing", "published": 4711, "waiting": 12,
+        "reason": "the broker refuses user and password; correct them", "reconnects": 2,
+    },
+    {"output": "modbus", "name": "modbus", "state": "running", "addresses": ["192.0.2.1:502"], "clients": 1},
+    {"output": "influx", "name": "grafana", "state": "starting", "sent_rows": 0, "behind_rows": 90, "skipped_rows": 0},
+]  # fmt: skip
+
 CONFIGURATION = """# A made up configuration.
 [[pack]]
 name = "shed"
@@ -314,7 +323,7 @@ class FakeDesk:
         now = self.store.clock()
         history = self.history.status if self.history else {"state": "off"}
         base: dict[str, Any] = {"version": "0.1.0", "started": self.started, "uptime": now - self.started, "ok": True}
-        return {**base, "packs": packs, "history": history, "clock": {"time": now, "steps": 0}}
+        return {**base, "packs": packs, "history": history, "outputs": OUTPUTS, "clock": {"time": now, "steps": 0}}
 
     def metrics(self) -> str:
         return "# HELP cellwire_up whether the gateway answers\n# TYPE cellwire_up gauge\ncellwire_up 1.0\n"

@@ -384,17 +384,44 @@ async def test_configuration(caller: Caller, desk: FakeDesk) -> None:
     assert (await caller.call("PUT", "configuration/banks/all", {"packs": ["boat", "van"]})).status == 200
     assert (await caller.call("PUT", "configuration/history", {"commit": 60.0})).status == 200
     assert (await caller.call("PUT", "configuration/web", {"guests": True})).status == 200
+    mqtt = {"url": "mqtt://192.0.2.10", "user": "anna", "password": "broker-secret", "home_assistant": {"raw": True}}
+    assert (await caller.call("PUT", "configuration/mqtt", mqtt)).status == 200
+    assert (await caller.call("PUT", "configuration/modbus", {"listen": "127.0.0.1:502", "allow": []})).status == 200
     assert (await caller.call("DELETE", "configuration/packs/boat")).status == 200
     assert desk.changes == [
         ("pack", "boat", body, "admin"),
         ("bank", "all", {"packs": ["boat", "van"]}, "admin"),
         ("history", "", {"commit": 60.0}, "admin"),
         ("web", "", {"guests": True}, "admin"),
+        ("mqtt", "", mqtt, "admin"),
+        ("modbus", "", {"listen": "127.0.0.1:502", "allow": []}, "admin"),
         ("pack", "boat", None, "admin"),
     ]
     found = (await caller.get("configuration")).json
     assert found["writable"] is True
     assert found["history"]["commit"] == 60.0
+    assert (found["mqtt"]["user"], found["modbus"]["listen"]) == ("anna", "127.0.0.1:502")
+    assert "broker-secret" not in str(found)
+    assert "broker-secret" in desk.text
+
+
+@pytest.mark.parametrize(
+    ("what", "body", "keys"),
+    [
+        ("mqtt", {"url": "http://x", "base": "a/#"}, {"mqtt.url", "mqtt.base"}),
+        ("mqtt", {"home_assistant": {"prefix": "+"}}, {"mqtt.home_assistant.prefix"}),
+        ("modbus", {"listen": "502", "baud": 9600.5}, {"modbus.listen", "modbus.baud"}),
+        ("modbus", {"allow": ["192.168.1.0/24", "all"]}, {"modbus.allow"}),
+        ("mqtt", {"password": 5}, {"mqtt.password"}),
+    ],
+)  # fmt: skip
+async def test_mistakes_in_outputs(
+    caller: Caller, desk: FakeDesk, what: str, body: dict[str, Any], keys: set[str]
+) -> None:
+    answer = await caller.call("PUT", f"configuration/{what}", body)
+    assert (answer.status, answer.code) == (422, "bad_request")
+    assert {mistake["key"] for mistake in answer.json["mistakes"]} == keys
+    assert not desk.changes
 
 
 async def test_mistakes_are_all_listed(caller: Caller, desk: FakeDesk) -> None:

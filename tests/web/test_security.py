@@ -733,6 +733,7 @@ async def test_no_secret_anywhere(tmp_path: Path, desk: FakeDesk, caplog: pytest
         await caller.log_in("anna", "correct horse")
         token = (await caller.call("POST", "tokens", {"name": "grafana", "grant": "read"})).json["token"]
         await caller.call("POST", "users", {"name": "bert", "password": "bert-is-secret", "grant": "read"})
+        await caller.call("PUT", "configuration/mqtt", {"user": "bert", "password": "broker-is-secret"})
         await caller.call("POST", "scan", X_CSRF_Token="wrong-csrf-token")
         await caller.call("POST", f"setup/{code}", {})
         for path in ("/api/v1/packs?token=" + token, f"/{token}", f"/api/v1/{code}"):
@@ -741,7 +742,8 @@ async def test_no_secret_anywhere(tmp_path: Path, desk: FakeDesk, caplog: pytest
             if route.method == "GET" and route.path not in ("/live", "/session"):
                 said.append((await caller.get(path_of(route))).body.decode())
         hashes = [part for part in server.site.access.path.read_text().split('"') if len(part) >= 40]
-        secrets = [code, token, caller.cookie, caller.csrf, "correct horse", "wrong-horse", "bert-is-secret", *hashes]
+        secrets = [code, token, caller.cookie, caller.csrf, "correct horse", "wrong-horse", "bert-is-secret"]
+        secrets += ["broker-is-secret", *hashes]
     assert len(hashes) >= 4
     said += [str(event) for event in desk.events.recent]
     said += [record.getMessage() + str(record.exc_text) for record in caplog.records]

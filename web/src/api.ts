@@ -78,12 +78,22 @@ export interface HistoryHealth {
   mb_per_day?: number;
 }
 
+/** An output to other programs; what else it tells depends on which it is. */
+export interface OutputHealth {
+  output: "mqtt" | "modbus" | "influx";
+  name: string;
+  state: "starting" | "running" | "failing";
+  reason?: string;
+  [more: string]: unknown;
+}
+
 export interface Health {
   version: string;
   started: number;
   uptime: number;
   packs: PackHealth[];
   history: HistoryHealth;
+  outputs?: OutputHealth[];
   clock?: unknown;
   clients?: number;
 }
@@ -186,6 +196,31 @@ export interface HistorySettings {
   enabled?: boolean;
 }
 
+export interface MqttSettings {
+  url?: string | null;
+  user?: string | null;
+  password?: string | null; // only sent
+  password_file?: string | null;
+  base?: string | null;
+  protocol?: string;
+  single?: boolean;
+  home_assistant?: { discovery?: string; prefix?: string | null };
+}
+
+export interface ModbusSettings {
+  listen?: string | null;
+  allow?: string[];
+  serial?: string | null;
+  baud?: number;
+  parity?: string;
+  invert_current?: boolean;
+}
+
+export interface InfluxSettings {
+  name: string;
+  url: string;
+}
+
 export interface Configuration {
   path: string;
   writable: boolean;
@@ -194,6 +229,9 @@ export interface Configuration {
   banks: BankSettings[];
   web: WebSettings;
   history: HistorySettings;
+  mqtt: MqttSettings;
+  modbus: ModbusSettings;
+  influx: InfluxSettings[];
 }
 
 export interface Mistake {
@@ -363,6 +401,8 @@ export const api = {
   deleteBank: (name: string) => call<unknown>("DELETE", "configuration/banks/" + part(name)),
   putHistory: (value: HistorySettings) => call<unknown>("PUT", "configuration/history", value),
   putWeb: (value: WebSettings) => call<unknown>("PUT", "configuration/web", value),
+  putMqtt: (value: MqttSettings) => call<unknown>("PUT", "configuration/mqtt", value),
+  putModbus: (value: ModbusSettings) => call<unknown>("PUT", "configuration/modbus", value),
   scan: () => call<unknown>("POST", "scan"),
   scanned: () => get<Scan>("scan"),
 

@@ -117,6 +117,7 @@ export function take(kind: string, data: string): void {
 
 /** Read all packs and banks anew; whatever the gateway does not have any more goes. */
 async function everything(): Promise<void> {
+  void api.health().then((answer) => (health.value = answer), () => undefined);
   const [allPacks, allBanks] = await Promise.all([api.packs(), api.banks()]);
   batch(() => {
     const names = new Set(allPacks.map((pack) => pack.pack));
@@ -240,7 +241,6 @@ async function listen(good: () => void): Promise<void> {
     if (!response.ok || !response.body) throw await refusal(response);
     await everything();
     if (!catalogue.value) void api.catalogue().then((answer) => (catalogue.value = answer), () => undefined);
-    void api.health().then((answer) => (health.value = answer), () => undefined);
     stream.value = "live";
     good();
     const parser = new Parser(takeSoon);

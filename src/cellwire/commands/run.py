@@ -2,11 +2,13 @@
 
 import argparse
 import asyncio
-import json
+import contextlib
 import logging
 import signal
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 from ..cli import DONE, USAGE, Failure
 from ..families import dialects
@@ -15,7 +17,9 @@ from ..gateway import scan
 from ..gateway.app import Gateway, config_of
 from ..gateway.config import Config, ConfigError
 from ..gateway.events import Event
+from ..gateway.keeper import Keeper
 from ..links.serial import ports
+from ..outputs.console import Lines, Snapshots, as_json
 from ..outputs.history import HistoryError
 from ..outputs.web import WebError
 from .packs import main
@@ -47,18 +51,36 @@ async def _run(options: argparse.Namespace, config: Config) -> int:
     if not config.packs:
         config = await offered(config, stop)
     gateway = Gateway(config)
-    if options.json:
-        gateway.events.hearers.append(_print)
     try:
-        await gateway.run(stop)
+        async with printing(gateway, options):
+            await gateway.run(stop)
     except (HistoryError, WebError) as error:
         raise Failure(USAGE, str(error)) from None
     return DONE
 
 
-def _print(event: Event) -> None:
+@contextlib.asynccontextmanager
+async def printing(gateway: Gateway, options: argparse.Namespace) -> AsyncIterator[None]:
+    """Print lines for programs, as far as they are asked for: events with --json, snapshots with --stdout."""
+    if not (options.json or options.stdout):
+        yield
+        return
+    lines = Lines(sys.stdout.fileno())
+    snapshots: Keeper[Snapshots] = Keeper()
+    if options.json:
+        gateway.events.hearers.append(lambda event: lines.put(as_json(_document(event))))
+    if options.stdout:
+        snapshots.start({"": lambda: Snapshots(gateway.store, lines, options.every)})
+    try:
+        yield
+    finally:
+        await snapshots.keep(())
+        lines.end()
+
+
+def _document(event: Event) -> dict[str, Any]:
     document = {"time": event.time, "kind": event.kind, "pack": event.pack, "name": event.name, "text": event.text}
-    print(json.dumps({**document, "detail": event.detail}, ensure_ascii=False), flush=True)
+    return {**document, "detail": event.detail}
 
 
 async def offered(config: Config, stop: asyncio.Event) -> Config:

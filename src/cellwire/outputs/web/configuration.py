@@ -7,7 +7,7 @@ from aiohttp import web
 from ...gateway.config import ConfigError
 from .answers import Problem, answer
 from .desk import ChangeRefused
-from .schema import NUMBER, TEXT, WHOLE, YES_OR_NO, Schema, listed, or_null, refer, thing
+from .schema import NUMBER, TEXT, WHOLE, YES_OR_NO, Schema, listed, or_null, refer, table, thing
 from .site import Site
 from .visit import Route, Visit
 
@@ -35,6 +35,16 @@ async def change_history(site: Site, visit: Visit) -> web.StreamResponse:
 async def change_web(site: Site, visit: Visit) -> web.StreamResponse:
     """Answer PUT configuration/web."""
     return await _change(site, visit, "web")
+
+
+async def change_mqtt(site: Site, visit: Visit) -> web.StreamResponse:
+    """Answer PUT configuration/mqtt."""
+    return await _change(site, visit, "mqtt")
+
+
+async def change_modbus(site: Site, visit: Visit) -> web.StreamResponse:
+    """Answer PUT configuration/modbus."""
+    return await _change(site, visit, "modbus")
 
 
 async def _change(site: Site, visit: Visit, kind: str) -> web.StreamResponse:
@@ -68,9 +78,12 @@ async def scanned(site: Site, visit: Visit) -> web.StreamResponse:
 APPLIED = thing({"applied": YES_OR_NO})
 ANY: Schema = {"type": "object"}
 CONFIGURATION = thing(
-    {"path": TEXT, "writable": YES_OR_NO, "packs": listed(ANY), "banks": listed(ANY), "web": ANY, "history": ANY},
+    {
+        "path": TEXT, "writable": YES_OR_NO, "packs": listed(ANY), "banks": listed(ANY), "web": ANY, "history": ANY,
+        "mqtt": ANY, "modbus": ANY, "influx": listed(ANY),
+    },
     {"text": TEXT},
-)
+)  # fmt: skip
 SCAN = thing(
     {
         "running": YES_OR_NO,
@@ -112,6 +125,28 @@ WEB = thing(
     or_null({"listen": TEXT, "hosts": listed(TEXT), "prefix": TEXT, "guests": YES_OR_NO, "proxy": YES_OR_NO}),
     description="The paths access, certificate and key are changed in the file only.",
 )
+HOME_ASSISTANT = thing({}, or_null({"discovery": TEXT, "prefix": TEXT, "raw": YES_OR_NO}))
+MQTT = thing(
+    {},
+    or_null(
+        {
+            "url": TEXT, "protocol": TEXT, "base": TEXT, "client_id": TEXT, "user": TEXT,
+            "password": {**TEXT, "description": "never answered"}, "single": YES_OR_NO, "refresh": NUMBER,
+            "periods": table(NUMBER), "dead_band": table(NUMBER), "home_assistant": HOME_ASSISTANT,
+        }
+    ),
+    description="The paths password_file, ca, certificate and key are changed in the file only.",
+)  # fmt: skip
+MODBUS = thing(
+    {},
+    or_null(
+        {
+            "listen": TEXT, "allow": listed(TEXT), "serial": TEXT, "baud": WHOLE, "parity": TEXT,
+            "units": listed(TEXT), "invert_current": YES_OR_NO,
+        }
+    ),
+    description=PACK["description"],
+)  # fmt: skip
 SCHEMAS = {"Configuration": CONFIGURATION, "Scan": SCAN}
 
 WRONG = (409, 422)
@@ -140,6 +175,14 @@ ROUTES = (
     Route(
         "PUT", "/configuration/web", "configure", change_web, "Change how the page is served", {200: APPLIED},
         body=WEB, problems=WRONG, loose=True,
+    ),
+    Route(
+        "PUT", "/configuration/mqtt", "configure", change_mqtt, "Change what is published to an MQTT broker",
+        {200: APPLIED}, body=MQTT, problems=WRONG, loose=True,
+    ),
+    Route(
+        "PUT", "/configuration/modbus", "configure", change_modbus, "Change the Modbus server", {200: APPLIED},
+        body=MODBUS, problems=WRONG, loose=True,
     ),
     Route(
         "POST", "/scan", "configure", scan, "Look for packs on all serial ports, in the background",

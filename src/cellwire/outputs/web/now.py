@@ -112,9 +112,17 @@ EVENT = thing(
 READING = thing(
     {"name": TEXT, "unit": TEXT, "decimals": WHOLE, "kind": TEXT, "group": TEXT, "meaning": TEXT, "quantity": TEXT}
 )
+OUTPUT: Schema = {
+    **thing(
+        {"output": word("mqtt", "modbus", "influx"), "name": TEXT, "state": word("starting", "running", "failing")},
+        {"reason": {**TEXT, "description": "why it is failing, and what to do"}},
+        description="and numbers of its own",
+    ),
+    "additionalProperties": True,
+}
 HEALTH = thing(
     {"version": TEXT, "started": MOMENT, "uptime": NUMBER, "packs": listed({"type": "object"}), "clients": WHOLE},
-    {"history": {"type": "object"}},
+    {"history": {"type": "object"}, "outputs": {**listed(OUTPUT), "description": "those that are configured"}},
 )
 SCHEMAS = {"Pack": PACK, "Bank": BANK, "Event": EVENT, "Health": HEALTH}
 
@@ -132,6 +140,6 @@ ROUTES = (
         "GET", "/catalogue", "read", catalogue, "The vocabulary: all readings and alarms",
         {200: thing({"readings": listed(READING), "alarms": listed(thing({"name": TEXT, "meaning": TEXT}))})},
     ),
-    Route("GET", "/health", "read", health, "How it goes with packs, links and history", {200: refer("Health")}),
+    Route("GET", "/health", "read", health, "How it goes with packs, history and outputs", {200: refer("Health")}),
     Route("GET", "/live", "read", live, f"The live stream. {STREAM[1]}", {200: STREAM[0]}, problems=(503,)),
 )  # fmt: skip

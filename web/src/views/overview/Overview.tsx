@@ -10,6 +10,7 @@ import { BankCard } from "./BankCard";
 import "./overview.css";
 import { PackCard } from "./PackCard";
 import { Totals } from "./Totals";
+import { Trouble } from "./Trouble";
 
 export function Overview() {
   if (!loaded.value) return <Loading text={t("overview.waiting")} />;
@@ -31,6 +32,7 @@ export function Overview() {
   }
   return (
     <Page title={t("overview.title")} hidden>
+      <Trouble />
       {packs.value.length > 1 && <Totals />}
       {banks.value.length > 0 && (
         <section class="stack" aria-labelledby="banks">

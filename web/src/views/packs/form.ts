@@ -116,7 +116,7 @@ function defined<T extends object>(from: T): Partial<T> {
 export function byField(mistakes: readonly Mistake[], keys: readonly string[]): Record<string, Mistake[]> {
   const found: Record<string, Mistake[]> = {};
   for (const mistake of mistakes) {
-    const bare = mistake.key.replace(/\[\d*\]/g, "").replace(/^(pack|bank|web|history)\.(?:\d+\.)?/, "");
+    const bare = mistake.key.replace(/\[\d*\]/g, "").replace(/^(pack|bank|web|history|mqtt|modbus)\.(?:\d+\.)?/, "");
     const last = bare.split(".").at(-1) ?? "";
     const key = [bare, `limits.${last}`, last].find((one) => keys.includes(one)) ?? "";
     found[key] = [...(found[key] ?? []), mistake];

@@ -9,10 +9,11 @@ import { CheckField, Field, SelectField, TextField } from "../../parts/Field";
 import { Loading } from "../../parts/Loading";
 import { Notice } from "../../parts/Notice";
 import { t } from "../../texts";
-import { type Form, useForm } from "../packs/edit";
+import { useForm } from "../packs/edit";
 import { type Faults, type Fields, numberFault, typed } from "../packs/form";
 import { useConfiguration } from "../packs/Packs";
 import { daysUntilFull, grownADay, hosts, isHost, isPrefix, megabytes, writtenADay } from "./figures";
+import { justSaved, noteSaved, Saved } from "./saved";
 
 export function Gateway() {
   const { configuration, error } = useConfiguration();
@@ -56,27 +57,6 @@ export function historyFaults(fields: Fields): Faults {
   return faults;
 }
 
-function Saved({ form, saved, restart = false }: { form: Form; saved: boolean; restart?: boolean }) {
-  return (
-    <>
-      {form.general.length > 0 && (
-        <Notice tone="bad">
-          {t("fault.refused")} {form.general.join(" ")}
-        </Notice>
-      )}
-      {saved && <Notice tone="good">{t(restart ? "settings.saved.restart" : "settings.saved")}</Notice>}
-    </>
-  );
-}
-
-// Kept here because the form is made anew when the configuration changed.
-const lastSaved = { section: "", at: 0 };
-const SHOWN = 8000; // ms
-
-function justSaved(section: string): boolean {
-  return lastSaved.section === section && Date.now() - lastSaved.at < SHOWN;
-}
-
 function HistoryForm({ settings, packs, writable }: { settings: HistorySettings; packs: number; writable: boolean }) {
   const [saved, setSaved] = useState(justSaved("history"));
   const form = useForm(
@@ -93,7 +73,7 @@ function HistoryForm({ settings, packs, writable }: { settings: HistorySettings;
       setSaved(false);
       const number = (key: string): number => typed(fields[key]) ?? 0;
       await api.putHistory({ enabled: fields.enabled === true, every: number("every"), commit: number("commit"), keep_raw: number("keep_raw"), keep_minutes: number("keep_minutes"), size: number("size") });
-      Object.assign(lastSaved, { section: "history", at: Date.now() });
+      noteSaved("history");
       setSaved(true);
     },
   );
@@ -176,7 +156,7 @@ function WebForm({ settings, writable }: { settings: WebSettings; writable: bool
     async (fields) => {
       setSaved(false);
       await api.putWeb({ guests: fields.guests === true, hosts: hosts(String(fields.hosts)), prefix: String(fields.prefix).trim(), proxy: fields.proxy === true });
-      Object.assign(lastSaved, { section: "web", at: Date.now() });
+      noteSaved("web");
       setSaved(true);
     },
   );

@@ -1,7 +1,7 @@
 /** How it goes: the gateway, its history, and each pack. */
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
-import { api, type PackHealth } from "../../api";
+import { api, may, type OutputHealth, type PackHealth } from "../../api";
 import { age, bytes, fixed, span, words } from "../../format";
 import { ageOf, health, packNamed, stateOf, tick } from "../../live";
 import { Badge, StateBadge } from "../../parts/Badge";
@@ -14,6 +14,8 @@ import { t } from "../../texts";
 import { moment } from "../history/ticks";
 import { linkQuality } from "../pack/quality";
 import { megabytes } from "./figures";
+import { OutputState } from "./OutputState";
+import { outputRows, outputTitle } from "./told";
 
 const RENEW = 10000; // ms, where the stream says nothing of health
 
@@ -65,6 +67,18 @@ export function HealthPart() {
           )}
         </Card>
       </div>
+      <h2 class="settings-heading">{t("health.outputs")}</h2>
+      {now.outputs?.length ? (
+        <div class="grid">
+          {now.outputs.map((output) => (
+            <OutputCard key={outputTitle(output)} output={output} />
+          ))}
+        </div>
+      ) : (
+        <p class="muted">
+          {t("health.outputs.none")} {may("configure") && <a href={link("settings", "", { part: "outputs" })}>{t("health.outputs.begin")}</a>}
+        </p>
+      )}
       <h2 class="settings-heading">{t("health.packs")}</h2>
       {now.packs.length === 0 && <p class="muted">{t("health.packs.none")}</p>}
       <div class="grid">
@@ -73,6 +87,15 @@ export function HealthPart() {
         ))}
       </div>
     </>
+  );
+}
+
+function OutputCard({ output }: { output: OutputHealth }) {
+  return (
+    <Card level={3} class="output" title={outputTitle(output)} aside={<OutputState output={output} />}>
+      {output.reason && <p class="settings-reason bad">{output.reason}</p>}
+      <Pairs rows={outputRows(output)} />
+    </Card>
   );
 }
 

@@ -6,6 +6,7 @@ import { go, link, route } from "../../router";
 import { t } from "../../texts";
 import { Gateway } from "./Gateway";
 import { HealthPart } from "./Health";
+import { Outputs } from "./Outputs";
 import { Own } from "./Own";
 import "./settings.css";
 import { Users } from "./Users";
@@ -13,7 +14,7 @@ import { Users } from "./Users";
 export function Settings() {
   const parts = [
     { key: "health", title: t("settings.health") },
-    ...(may("configure") ? [{ key: "gateway", title: t("settings.gateway") }] : []),
+    ...(may("configure") ? [{ key: "gateway", title: t("settings.gateway") }, { key: "outputs", title: t("settings.outputs") }] : []),
     ...(may("service") ? [{ key: "users", title: t("settings.users") }] : []),
     { key: "own", title: t("settings.own") },
   ];
@@ -25,6 +26,7 @@ export function Settings() {
         <div class="settings-part">
           {part === "health" && <HealthPart />}
           {part === "gateway" && <Gateway />}
+          {part === "outputs" && <Outputs />}
           {part === "users" && <Users />}
           {part === "own" && <Own />}
         </div>
