@@ -245,7 +245,7 @@ async def test_a_watcher_that_does_not_listen_costs_no_memory() -> None:
     assert (await first) is pack
     (queue,) = store._watchers
     assert queue.qsize() <= 1000
-    await watching.aclose()  # type: ignore[attr-defined]
+    await watching.aclose()
 
 
 def test_utc() -> None:

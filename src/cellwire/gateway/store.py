@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -264,7 +264,7 @@ class Store:
         document["warnings"] = list(bank.warnings)
         return document
 
-    async def watch(self) -> AsyncIterator[PackState]:
+    async def watch(self) -> AsyncGenerator[PackState, None]:
         """Yield each pack whose readings or state were just told anew."""
         queue: asyncio.Queue[str] = asyncio.Queue(maxsize=1000)
         self._watchers.add(queue)
