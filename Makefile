@@ -9,7 +9,7 @@ DEBIAN := $(VENV)/.debian
 MINUTES ?= 10
 DAYS ?= 365
 
-.PHONY: help setup page demo test check format bench docs corruption soak durability fuzz micropython homeassistant clean
+.PHONY: help setup page demo test check format bench docs corruption soak durability long fuzz micropython homeassistant clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
@@ -56,6 +56,9 @@ soak: $(READY)  ## simulated packs with faults for MINUTES=10
 
 durability: $(READY) $(DEBIAN)  ## 50 kills and 60 simulated power cuts: nothing acknowledged may be lost
 	$(BIN)/python bench/durability.py --kills 50 --cuts 60
+
+long: $(READY) $(DEBIAN) page  ## the outputs' tests in their long form: a broker away for a minute, 100,000 rows into killed databases
+	CELLWIRE_LONG=1 $(BIN)/pytest -n 2 tests/mqtt tests/prometheus tests/influx
 
 fuzz: $(READY)  ## random bytes into every receiver for MINUTES=10, and 10,000 broken requests into the web server
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[fuzz]" || \

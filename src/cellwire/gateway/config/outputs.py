@@ -248,9 +248,7 @@ class InfluxSettings:
         Path | None, Key("file with the certificate that the server's is signed by, PEM", example="ca.pem")
     ] = None
     batch: Annotated[int, Key("rows in one request at most", between(1, 10000, "a number of rows"))] = 1000
-    gzip: Annotated[bool, Key("compress what is sent, to an eighth; QuestDB before 9.1 does not understand it")] = (
-        True
-    )
+    gzip: Annotated[bool, Key("compress what is sent, to an eighth; QuestDB before 9.1 does not understand it")] = True
     flags: Annotated[
         str,
         Key(
