@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 HERE = Path(__file__).parent
@@ -40,6 +41,7 @@ from cellwire.outputs.influx.lines import Names, lines  # noqa: E402
 
 Serve = Callable[[], AbstractContextManager[tuple[str, int]]]
 BATCH = 1000
+ROUNDS = 3  # of limit and output in turn; what is shown are medians
 HERTZ = os.sysconf("SC_CLK_TCK")
 
 
@@ -205,21 +207,28 @@ def main() -> int:
     return missed
 
 
+def medians(runs: list[Run]) -> Run:
+    """Return the median of each figure."""
+    return Run(runs[0].rows, *(median(values) for values in list(zip(*runs, strict=True))[1:]))
+
+
 def compared(name: str, serve: Serve, factor: float, history: History, bodies: list[bytes], rows: int) -> int:
     """Print what it takes to bring all rows to one kind of server, and its limit; return 1 when a budget is missed."""
-    with serve() as (url, process):
-        limit = floor(url, process, bodies, rows)
-    slowness = yardstick()
-    with serve() as (url, process):
-        run = sink(history, url, process, rows)
-    slowness = (slowness + yardstick()) / 2
+    limits, runs, slowness = [], [], [yardstick()]
+    for _ in range(ROUNDS):
+        with serve() as (url, process):
+            limits.append(floor(url, process, bodies, rows))
+        with serve() as (url, process):
+            runs.append(sink(history, url, process, rows))
+        slowness.append(yardstick())
+    limit, run = medians(limits), medians(runs)
     for what, one in (("made beforehand", limit), ("by the output", run)):
         print(
             f"  {name}, {what:<18}{one.rows / one.seconds:>9.0f} rows/s"
             f"{one.each(one.ours):>8.1f} us/row here{one.each(one.theirs):>8.1f} us/row there"
             f"{one.pause * 1000:>8.1f} ms longest pause"
         )
-    missed = Figure(f"{name}: CPU here", run.each(run.ours), "us/row", 15, 1.5, slowness).show()
+    missed = Figure(f"{name}: CPU here", run.each(run.ours), "us/row", 15, 1.5, median(slowness)).show()
     if limit.theirs > 0.1:
         missed |= Figure(f"{name}: CPU there", run.each(run.theirs), "us/row", limit.each(limit.theirs), factor).show()
     return missed

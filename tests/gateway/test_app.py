@@ -158,6 +158,26 @@ async def test_changes_keep_comments_and_are_applied(tmp_path: Path) -> None:
             assert files.load(path).packs[0].name == "shed"
 
 
+async def test_nobody_from_afar_gets_the_password_of_the_broker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may change the configuration could name a broker of their own, also in two steps."""
+    path = written(tmp_path, more='[mqtt]\nurl = "mqtt://127.0.0.1:1"\nuser = "me"\npassword = "hunter2"\n')
+    async with running(path) as gateway:
+        await gateway.change("mqtt", "", {"single": True}, "admin")
+        await gateway.change("mqtt", "", {"url": "", "user": None}, "admin")
+        with pytest.raises(ChangeRefused, match="typed again"):
+            await gateway.change("mqtt", "", {"url": "mqtt://127.0.0.1:2"}, "admin")
+        assert "hunter2" not in str(gateway.configuration())
+        await gateway.change("mqtt", "", {"url": "mqtt://127.0.0.1:2", "password": "mine"}, "admin")
+        assert gateway.config.mqtt.password == "mine"
+        await gateway.change("mqtt", "", {"password": None}, "admin")
+        await gateway.change("mqtt", "", {"url": "mqtt://127.0.0.1:1"}, "admin")
+        monkeypatch.setenv("CELLWIRE_MQTT_PASSWORD", "hunter2")
+        with pytest.raises(ChangeRefused, match="typed again"):
+            await gateway.change("mqtt", "", {"url": "mqtt://127.0.0.1:2"}, "admin")
+
+
 async def test_a_file_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path, text: str) -> None:
         raise PermissionError(13, "Permission denied")

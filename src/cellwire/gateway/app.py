@@ -19,7 +19,7 @@ from ..outputs import prometheus
 from ..outputs.history import History, Row, Saved
 from ..outputs.influx import Influx
 from ..outputs.modbus import Modbus
-from ..outputs.mqtt import Mqtt
+from ..outputs.mqtt import Mqtt, has_password
 from ..outputs.web import ChangeRefused, Web, WebError
 from . import config as files
 from . import scan
@@ -294,6 +294,8 @@ class Gateway:
                 files.without_bank(text, name, path) if value is None else files.with_bank(text, settings, before, path)
             )
         else:
+            if kind == "mqtt":
+                self._keep_password_from_others(value or {})
             text = files.with_section(text, kind, value or {}, path)
         config = files.parse(text, path)
         try:
@@ -305,6 +307,13 @@ class Gateway:
         except WebError as error:
             await asyncio.to_thread(files.write, path, present)
             raise ChangeRefused(f"{error}. Nothing was changed") from None
+
+    def _keep_password_from_others(self, value: dict[str, Any]) -> None:
+        """Raise ChangeRefused when somebody from afar would have our password told to another broker than before."""
+        before = self.config.mqtt
+        elsewhere = value.get("url") not in ("", None, before.url)
+        if elsewhere and has_password(before) and not value.get("password"):
+            raise ChangeRefused("For another broker the password must be typed again; or change the url in the file")
 
     def configuration(self) -> dict[str, Any]:
         """Return the configuration as the page shows it."""

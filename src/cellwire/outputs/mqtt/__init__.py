@@ -12,7 +12,7 @@ from ...gateway.config import MqttSettings
 from ...gateway.events import Events
 from ...gateway.store import Store
 from .announcer import Memory
-from .connection import UNSUPPORTED, V5, V311, Broker, NotReady
+from .connection import UNSUPPORTED, V5, V311, Broker, NotReady, has_password
 from .session import Session
 
 log = logging.getLogger("cellwire")
@@ -117,3 +117,6 @@ class Mqtt:
     def failed(self, reason: str) -> None:
         """Note that `run` ended with an error that nobody thought of."""
         self._fail(reason)
+
+
+__all__ = ["Mqtt", "has_password"]

@@ -35,6 +35,11 @@ quiet = logging.getLogger("cellwire.paho")
 quiet.setLevel(logging.CRITICAL)
 
 
+def has_password(settings: MqttSettings) -> bool:
+    """Return whether a broker would be told a password."""
+    return bool(settings.password_file or settings.password or os.environ.get(PASSWORD))
+
+
 class NotReady(Exception):
     """There is nothing to connect with; the text says what to do."""
 
