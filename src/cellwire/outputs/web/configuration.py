@@ -1,6 +1,7 @@
 """The configuration, and looking for packs, for those with the grant configure."""
 
 import asyncio
+from functools import partial
 
 from aiohttp import web
 
@@ -17,37 +18,8 @@ async def show(site: Site, visit: Visit) -> web.StreamResponse:
     return answer(site.desk.configuration())
 
 
-async def change_pack(site: Site, visit: Visit) -> web.StreamResponse:
-    """Answer PUT configuration/packs/{name}."""
-    return await _change(site, visit, "pack")
-
-
-async def change_bank(site: Site, visit: Visit) -> web.StreamResponse:
-    """Answer PUT configuration/banks/{name}."""
-    return await _change(site, visit, "bank")
-
-
-async def change_history(site: Site, visit: Visit) -> web.StreamResponse:
-    """Answer PUT configuration/history."""
-    return await _change(site, visit, "history")
-
-
-async def change_web(site: Site, visit: Visit) -> web.StreamResponse:
-    """Answer PUT configuration/web."""
-    return await _change(site, visit, "web")
-
-
-async def change_mqtt(site: Site, visit: Visit) -> web.StreamResponse:
-    """Answer PUT configuration/mqtt."""
-    return await _change(site, visit, "mqtt")
-
-
-async def change_modbus(site: Site, visit: Visit) -> web.StreamResponse:
-    """Answer PUT configuration/modbus."""
-    return await _change(site, visit, "modbus")
-
-
-async def _change(site: Site, visit: Visit, kind: str) -> web.StreamResponse:
+async def _change(kind: str, site: Site, visit: Visit) -> web.StreamResponse:
+    """Answer PUT and DELETE of a pack, a bank or a section of the configuration."""
     value = None if visit.request.method == "DELETE" else visit.body
     work = asyncio.create_task(site.desk.change(kind, visit.names.get("name", ""), value, visit.visitor.title))
     try:
@@ -62,6 +34,11 @@ async def _change(site: Site, visit: Visit, kind: str) -> web.StreamResponse:
     except ChangeRefused as error:
         raise Problem(409, "unavailable", str(error)) from None
     return answer({"applied": True})
+
+
+change_pack, change_bank, change_history, change_web, change_mqtt, change_modbus = (
+    partial(_change, kind) for kind in ("pack", "bank", "history", "web", "mqtt", "modbus")
+)
 
 
 async def scan(site: Site, visit: Visit) -> web.StreamResponse:
