@@ -239,11 +239,17 @@ def test_what_a_server_may_ask_for(text: str, seconds: float) -> None:
     assert server._seconds(text) == seconds
 
 
+async def test_a_host_that_is_not_there(home: Home) -> None:
+    async with sending(home.sink("http://nowhere.invalid:8086")) as sink:
+        await until(lambda: sink.status["state"] == "failing")
+        assert "there is no host nowhere.invalid:8086" in sink.status["reason"]
+
+
 async def test_nobody_listens_yet(home: Home) -> None:
     fake = FakeDb()
     async with sending(home.sink(fake.url)) as sink:
         await until(lambda: sink.status["state"] == "failing")
-        assert "cannot be reached" in sink.status["reason"]
+        assert "refuses the connection" in sink.status["reason"]
         assert str(fake.port) in sink.status["reason"]
         await fake.start()
         await sent(sink)

@@ -142,8 +142,13 @@ class Server:
             raise Trouble(f"{text}; write ca = the certificate that it is signed by", SLOW) from None
         except aiohttp.InvalidURL:
             raise Trouble(f"{self.settings.url} is not an address; correct url", SLOW) from None
+        except aiohttp.ClientConnectorDNSError:
+            raise Trouble(f"there is no host {self._place}; correct url, or look at the name server") from None
         except (aiohttp.ClientError, OSError) as error:
-            text = f"{self._place} cannot be reached ({self._said(_words(getattr(error, 'os_error', error)))})"
+            cause = getattr(error, "os_error", error)
+            if isinstance(cause, ConnectionRefusedError):
+                raise Trouble(f"{self._place} refuses the connection; start it, or correct the port in url") from None
+            text = f"{self._place} cannot be reached ({self._said(_words(cause))})"
             raise Trouble(f"{text}; see whether it runs, and whether url is right") from None
         closing = "close" if response.version == aiohttp.HttpVersion10 else "keep-alive"
         self._connected = response.headers.get("Connection", closing).lower() != "close"

@@ -112,7 +112,7 @@ def _device(battery: Battery) -> Payload:
         "sn": next(serials, None),
     }
     if battery.kind == "bank":
-        found["mdl"] = f"Bank of {len(battery.packs)} packs"
+        found["mdl"] = f"Bank of {len(battery.packs)} pack{'s' if len(battery.packs) > 1 else ''}"
     device = {"ids": [MARK + battery.id], "name": battery.name}
     return device | {key: str(value) for key, value in found.items() if value}
 
