@@ -196,20 +196,24 @@ class Store:
             if pack.received[name] >= oldest or BY_NAME[name][3] in LASTING
         }
 
-    def battery(self, name: str) -> Battery | None:
-        """Return the pack or bank of that name."""
+    def is_live(self, name: str) -> bool:
+        """Return whether the pack or bank of that name can be read and its newest sample is not stale."""
         pack, bank = self.packs.get(name), self.banks.get(name)
         if pack is not None:
-            state = self.state(pack)
-            live = state == ONLINE
+            return self.state(pack) == ONLINE
+        return bank is not None and len(bank.missing) < len(bank.packs) and bank.seen is not None
+
+    def battery(self, name: str) -> Battery | None:
+        """Return the pack or bank of that name."""
+        pack, bank, live = self.packs.get(name), self.banks.get(name), self.is_live(name)
+        if pack is not None:
             readings = self.fresh(pack) if live else {}
             identity = {each: value for each, value in pack.readings.items() if BY_NAME[each][3] == "identity"}
             return Battery(
-                "pack", name, pack.id, pack.settled, state, live, pack.every, pack.time, pack.seen, readings,
+                "pack", name, pack.id, pack.settled, self.state(pack), live, pack.every, pack.time, pack.seen, readings,
                 identity, pack.family,
             )  # fmt: skip
         if bank is not None:
-            live = len(bank.missing) < len(bank.packs) and bank.seen is not None
             members = [self.packs[each] for each in bank.packs if each in self.packs]
             every = max((member.every for member in members), default=1.0)
             state = LOST if not live else PARTIAL if bank.missing else ONLINE

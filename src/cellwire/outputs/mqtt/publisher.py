@@ -64,6 +64,10 @@ class Publisher:
         """Return the names of all that is or was there."""
         return list({**self._store.packs, **self._store.banks, **self._shown})
 
+    def turned(self) -> list[str]:
+        """Return the names of those that are not live any more, or are again, since they were looked at."""
+        return [name for name, shown in self._shown.items() if shown.live != self._store.is_live(name)]
+
     def look(self, name: str) -> None:
         """Publish what changed of one pack or bank; clear what is there of one that is gone."""
         battery, shown = self._store.battery(name), self._shown.get(name)

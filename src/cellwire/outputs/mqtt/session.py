@@ -20,8 +20,9 @@ from .topics import AVAILABILITY, OFFLINE, ONLINE, RESULT, Topics
 
 log = logging.getLogger("cellwire")
 
-ROUND = 0.2  # seconds between looks at all packs and banks
-ANNOUNCE = 0.5  # seconds between looks for what Home Assistant is to be told
+ROUND = 0.2  # seconds between looks whether packs and banks are still live
+ROUNDS = 5  # of these between looks at everything; of a pack that is read there is one with each sample, too
+ANNOUNCE = 1.0  # seconds between looks for what Home Assistant is to be told
 SPREAD = 2.0  # seconds over which everything is said again when Home Assistant starts
 BATCH = 20  # messages on their way at the same time
 INSIST = 0.5  # seconds until what does not end is told so again
@@ -96,12 +97,15 @@ class Session:
             await self._send(await self.outbox.take(BATCH))
 
     async def _look_around(self, publisher: Publisher) -> None:
-        """Look at everything several times a second: what grows old tells nobody."""
+        """Look at everything each second, in between whether it is live: what grows old tells nobody."""
         await self._look_at_all(publisher)
         # After the packs: one that is gone must not look alive.
         self.outbox.put(Message(self._topics.status, ONLINE, 1))
         while True:
-            await asyncio.sleep(ROUND)
+            for _ in range(ROUNDS):
+                await asyncio.sleep(ROUND)
+                for name in publisher.turned():
+                    publisher.look(name)
             await self._look_at_all(publisher)
 
     async def _look_at_all(self, publisher: Publisher) -> None:
