@@ -34,9 +34,19 @@ quietly() {
     return $status
 }
 
+install() { quietly as_root apt-get install -qy --no-install-recommends "$@"; }
+
 echo "Installing ${missing[*]}"
-if ! command -v apt-get >/dev/null ||
-    ! { as_root apt-get update -q && quietly as_root apt-get install -qy --no-install-recommends "${missing[@]}"; } >&2
-then
-    printf '\n*** Install these, or the tests that need them are skipped: sudo apt-get install %s\n\n' "${missing[*]}" >&2
+absent=("${missing[@]}")
+if command -v apt-get >/dev/null && as_root apt-get update -q >&2; then
+    absent=()
+    if ! install "${missing[@]}" >&2; then
+        # Not every release of Debian has all of them: those that it has are worth having.
+        for package in "${missing[@]}"; do
+            install "$package" >&2 || absent+=("$package")
+        done
+    fi
+fi
+if [ ${#absent[@]} != 0 ]; then
+    printf '\n*** Install these, or the tests that need them are skipped: sudo apt-get install %s\n\n' "${absent[*]}" >&2
 fi
