@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Request
-from served import Running, Served, called, running, served
+from served import Running, Served, called, free_port, running, served
 
 PASSWORDS = {"admin": "garden of cells", "helper": "only switches here", "viewer": "just looking around"}
 GRANTS = {"admin": "service", "helper": "operate", "viewer": "read"}
@@ -31,12 +30,6 @@ def chromium() -> str:
     if os.environ.get("CI"):
         pytest.fail(text)
     pytest.skip(text)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class House:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from house import SCREENSHOTS, House, Watched, free_port
+from house import SCREENSHOTS, House, Watched
 from playwright.sync_api import Locator, Page, expect
+from served import free_port
 
 Opened = Callable[..., Watched]
 PHONE = {"viewport": {"width": 360, "height": 800}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}

@@ -8,18 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from served import served
+from served import free_port, served
 
 from cellwire.gateway import config as files
 from cellwire.gateway.app import ChangeRefused, Gateway
 from cellwire.gateway.config import ConfigError
 from cellwire.outputs.history import Reader
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def written(folder: Path, *packs: str, more: str = "") -> Path:

@@ -8,8 +8,8 @@ from typing import Any
 
 import sunspec2.modbus.client
 from mosquitto import listening, mosquitto, needed
-from served import served
-from test_app import free_port, online, pack, running, written
+from served import free_port, served
+from test_app import online, pack, running, written
 
 EVERY = 1.0
 LATE = 1.0  # seconds that a busy machine may take to tell it and to ask for it

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from ssl import SSLContext
 
 from aiohttp import web
-from engines import free_port
 from lineprotocol import Point, points
+from served import free_port
 
 Judge = Callable[[web.Request, list[Point]], web.Response | Awaitable[web.Response | None] | None]
 

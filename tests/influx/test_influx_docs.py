@@ -9,10 +9,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from engines import VictoriaMetrics, free_port
+from engines import VictoriaMetrics
 from lineprotocol import points
 from sending import until
-from served import served
+from served import free_port, served
 from test_app import online, pack, running, written
 
 from cellwire.gateway import config as files

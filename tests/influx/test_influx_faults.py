@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientTimeout, web
-from engines import free_port
 from fakedb import FakeDb, serving
 from lineprotocol import Point
 from sending import Home, sending, sent, until
+from served import free_port
 
 from cellwire.gateway.config import InfluxSettings
 from cellwire.gateway.events import Events

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 from modbus_served import SHED, Raw, connected, made, request, serving, with_bank
-from test_app import free_port, until
+from served import free_port
+from test_app import until
 
 from cellwire.gateway.config import ModbusSettings
 from cellwire.gateway.store import PackState

@@ -16,8 +16,9 @@ from typing import Any
 
 import aiohttp
 import paho.mqtt.client as paho
-from mosquitto import free_port, mosquitto
+from mosquitto import mosquitto
 from paho.mqtt.enums import CallbackAPIVersion
+from served import free_port
 
 Answer = dict[str, Any]
 BORN = "2025-01-01T00:00:00+00:00"

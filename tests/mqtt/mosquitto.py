@@ -15,6 +15,7 @@ from typing import Any
 
 import aiomqtt
 import pytest
+from served import free_port
 
 from cellwire.gateway.config import HomeAssistantSettings, MqttSettings
 from cellwire.gateway.events import Events
@@ -26,12 +27,6 @@ Document = dict[str, Any]
 PROGRAM = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 needed = pytest.mark.skipif(PROGRAM is None, reason="mosquitto is not installed")
 OFF = HomeAssistantSettings(discovery="off")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Mosquitto:

@@ -17,19 +17,8 @@ from typing import Any
 
 import aiomqtt
 import pytest
-from mosquitto import (
-    READINGS,
-    Home,
-    Mosquitto,
-    free_port,
-    listening,
-    mosquitto,
-    needed,
-    retained,
-    say,
-    settings_for,
-    until,
-)
+from mosquitto import READINGS, Home, Mosquitto, listening, mosquitto, needed, retained, say, settings_for, until
+from served import free_port
 
 import cellwire.outputs.mqtt as output
 from cellwire.gateway.config import DeadBandSettings, HomeAssistantSettings, PeriodSettings

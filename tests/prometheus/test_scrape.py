@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from scraped import ROOT, Prometheus, Still, free_port, parsed, program, prometheus_of, served_still, until
-from served import running, served
+from scraped import ROOT, Prometheus, Still, parsed, program, prometheus_of, served_still, until
+from served import free_port, running, served
 
 from cellwire.gateway.store import LOST
 from cellwire.outputs.prometheus import CONTENT_TYPE, HEADS, METRICS, families

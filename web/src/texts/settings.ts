@@ -9,7 +9,6 @@ export const settings = {
   "settings.own": "You",
   "settings.save": "Save",
   "settings.saved": "Saved. It holds from now on.",
-  "settings.saved.restart": "Saved. Address, certificate and prefix hold after a restart of the gateway.",
   "settings.unwritable": "The configuration file {path} cannot be written, so nothing can be changed here.",
 
   "health.gateway": "Gateway",

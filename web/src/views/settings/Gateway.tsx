@@ -3,7 +3,6 @@ import { useState } from "preact/hooks";
 import { api, type Configuration, type HistorySettings, type WebSettings } from "../../api";
 import { span } from "../../format";
 import { health } from "../../live";
-import { Button } from "../../parts/Button";
 import { Card } from "../../parts/Card";
 import { CheckField, Field, SelectField, TextField } from "../../parts/Field";
 import { Loading } from "../../parts/Loading";
@@ -13,7 +12,7 @@ import { useForm } from "../packs/edit";
 import { type Faults, type Fields, numberFault, typed } from "../packs/form";
 import { useConfiguration } from "../packs/Packs";
 import { daysUntilFull, grownADay, hosts, isHost, isPrefix, megabytes, writtenADay } from "./figures";
-import { justSaved, noteSaved, Saved } from "./saved";
+import { justSaved, noteSaved, Save } from "./saved";
 
 export function Gateway() {
   const { configuration, error } = useConfiguration();
@@ -126,12 +125,7 @@ function HistoryForm({ settings, packs, writable }: { settings: HistorySettings;
             {health.value?.history.file_bytes !== undefined && ` (${megabytes(health.value.history.file_bytes / 1e6)})`}
           </p>
         )}
-        <Saved form={form} saved={saved} />
-        <div class="actions end">
-          <Button tone="main" type="submit" disabled={!writable || form.busy}>
-            {t("settings.save")}
-          </Button>
-        </div>
+        <Save form={form} saved={saved} writable={writable} />
       </form>
     </Card>
   );
@@ -180,12 +174,7 @@ function WebForm({ settings, writable }: { settings: WebSettings; writable: bool
           <dd>{settings.certificate ? t("settings.web.tls.yes", { file: settings.certificate }) : t("settings.web.tls.no")}</dd>
         </dl>
         <p class="hint">{t("settings.web.listen.hint")}</p>
-        <Saved form={form} saved={saved} />
-        <div class="actions end">
-          <Button tone="main" type="submit" disabled={!writable || form.busy}>
-            {t("settings.save")}
-          </Button>
-        </div>
+        <Save form={form} saved={saved} writable={writable} />
       </form>
     </Card>
   );

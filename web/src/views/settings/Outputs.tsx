@@ -2,7 +2,6 @@
 import { useState } from "preact/hooks";
 import { api, type InfluxSettings, type ModbusSettings, type MqttSettings } from "../../api";
 import { health } from "../../live";
-import { Button } from "../../parts/Button";
 import { Card } from "../../parts/Card";
 import { CheckField, Field, SelectField, TextField } from "../../parts/Field";
 import { Loading } from "../../parts/Loading";
@@ -14,7 +13,7 @@ import { type Faults, type Fields, numberFault, typed } from "../packs/form";
 import { useConfiguration } from "../packs/Packs";
 import { hosts } from "./figures";
 import { OutputState } from "./OutputState";
-import { justSaved, noteSaved, Saved } from "./saved";
+import { justSaved, noteSaved, Save } from "./saved";
 
 export function Outputs() {
   const { configuration, error } = useConfiguration();
@@ -214,26 +213,19 @@ function Databases({ databases, path }: { databases: readonly InfluxSettings[]; 
 }
 
 /** How it goes with an output, when there is one. */
-function StateOf({ output }: { output: "mqtt" | "modbus" }) {
-  const found = health.value?.outputs?.find((one) => one.output === output);
+type Named = { output: "mqtt" | "modbus" };
+
+function healthOf(output: Named["output"]) {
+  return health.value?.outputs?.find((one) => one.output === output);
+}
+
+function StateOf({ output }: Named) {
+  const found = healthOf(output);
   return found ? <OutputState output={found} /> : null;
 }
 
 /** Why an output fails, and what to do. */
-function ReasonOf({ output }: { output: string }) {
-  const found = health.value?.outputs?.find((each) => each.output === output);
-  return found?.reason ? <p class="settings-reason bad">{found.reason}</p> : null;
-}
-
-function Save({ form, saved, writable }: { form: Form; saved: boolean; writable: boolean }) {
-  return (
-    <>
-      <Saved form={form} saved={saved} />
-      <div class="actions end">
-        <Button tone="main" type="submit" disabled={!writable || form.busy}>
-          {t("settings.save")}
-        </Button>
-      </div>
-    </>
-  );
+function ReasonOf({ output }: Named) {
+  const reason = healthOf(output)?.reason;
+  return reason ? <p class="settings-reason bad">{reason}</p> : null;
 }

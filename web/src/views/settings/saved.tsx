@@ -1,9 +1,16 @@
-/** What a form of the settings says once it was sent. */
+/** The end of each form of the settings: what it says once it was sent, and the button. */
+import { Button } from "../../parts/Button";
 import { Notice } from "../../parts/Notice";
 import { t } from "../../texts";
 import type { Form } from "../packs/edit";
 
-export function Saved({ form, saved, restart = false }: { form: Form; saved: boolean; restart?: boolean }) {
+interface Props {
+  form: Form;
+  saved: boolean;
+  writable: boolean;
+}
+
+export function Save({ form, saved, writable }: Props) {
   return (
     <>
       {form.general.length > 0 && (
@@ -11,7 +18,12 @@ export function Saved({ form, saved, restart = false }: { form: Form; saved: boo
           {t("fault.refused")} {form.general.join(" ")}
         </Notice>
       )}
-      {saved && <Notice tone="good">{t(restart ? "settings.saved.restart" : "settings.saved")}</Notice>}
+      {saved && <Notice tone="good">{t("settings.saved")}</Notice>}
+      <div class="actions end">
+        <Button tone="main" type="submit" disabled={!writable || form.busy}>
+          {t("settings.save")}
+        </Button>
+      </div>
     </>
   );
 }
