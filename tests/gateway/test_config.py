@@ -73,6 +73,7 @@ address = 2
 every = 5
 grant = "operate"
 invert_current = true
+password = "000000"
 id = "jk-123"
 capacity = 280
 [pack.limits]
@@ -97,6 +98,8 @@ access = "people.json"
 certificate = "a.pem"
 key = "b.pem"
 proxy = true
+[control]
+journal = "writes.jsonl"
 [history]
 path = "/tmp/history.db"
 every = 10

@@ -75,7 +75,7 @@ def test_same_seed_same_mishaps() -> None:
 
 def test_names_and_rates() -> None:
     assert parse(["drop=0.1", "asleep=5", "echo"]) == {"drop": 0.1, "asleep": 5.0, "echo": 1.0}
-    assert len(NAMES) == 13
+    assert len(NAMES) == 17
     for wrong in ("dorp=0.1", "drop=2", "drop=-1", "drop=often", "drop=nan"):
         with pytest.raises(FaultError):
             parse([wrong])

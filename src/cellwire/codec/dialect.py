@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Protocol
 
+    from .command import Commands
+
     Frame = tuple[str, int | None, Any, bytes]
     Readings = dict[str, Any]
 
@@ -111,6 +113,7 @@ class Dialect:
     wake       bytes that wake a sleeping pack without asking it for anything, None where there are none
     listener   makes the Listener for traffic that goes by, where the plain one does not do
     records    all Records of the dialect, for the proof table and the tests
+    commands   how it is written to, None when it is only read
     """
 
     def __init__(
@@ -134,6 +137,7 @@ class Dialect:
         listens: bool = False,
         wake: "bytes | None" = None,
         listener: "Callable[[], Listener] | None" = None,
+        commands: "Commands | None" = None,
     ) -> None:
         self.name = name
         self.family = family
@@ -153,6 +157,7 @@ class Dialect:
         self.around = around
         self.listens = listens
         self.wake = wake
+        self.commands = commands
         self._listener = listener
 
     def listener(self) -> "Any":

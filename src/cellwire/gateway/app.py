@@ -34,8 +34,11 @@ from .config import (
     MqttSettings,
     PackSettings,
 )
+from .control import Control
 from .events import Events
+from .journal import Journal
 from .keeper import Keeper, end
+from .poller import Poller
 from .store import ONLINE, SLOW, STALE_AFTER, Store
 from .wire import Wire
 
@@ -72,6 +75,10 @@ class Gateway:
         self._scan: asyncio.Task[None] | None = None
         self._scanned: list[scan.Document] = []
         self._ended = asyncio.Event()
+        self.control = Control(
+            Journal(config.control.journal, clock), self.events, self._poller_of, self._grant_of, self._is_passive,
+            self._chemistry_of,
+        )  # fmt: skip
         self._reason: BaseException | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -101,6 +108,7 @@ class Gateway:
             await self._web.stop()
             await end(*self._reloads)  # before the links: it could lay new ones
             await end(self._scan, *tasks)
+            await self.control.finish()
             await self._wires.keep(())
             await self._outputs.keep(())
             self._write_down(0.0)
@@ -204,6 +212,31 @@ class Gateway:
         self._wires.start({group: partial(Wire, self.store, group) for group in groups})
         self.store.packs = {pack.name: self.store.packs[pack.name] for pack in self.config.packs}
 
+    # Control
+
+    def _settings_of(self, pack: str) -> PackSettings | None:
+        return next((settings for settings in self.config.packs if settings.name == pack), None)
+
+    def _wire_of(self, pack: str) -> Wire | None:
+        wires = self._wires.parts
+        return next((wire for wire in wires if any(settings.name == pack for settings in wire.packs)), None)
+
+    def _poller_of(self, pack: str) -> Poller | None:
+        wire = self._wire_of(pack)
+        return wire.poller(pack) if wire else None
+
+    def _grant_of(self, pack: str) -> str | None:
+        settings = self._settings_of(pack)
+        return settings.grant if settings else None
+
+    def _is_passive(self, pack: str) -> bool:
+        wire = self._wire_of(pack)
+        return wire is not None and wire.line.passive
+
+    def _chemistry_of(self, pack: str) -> str:
+        settings = self._settings_of(pack)
+        return settings.limits.chemistry if settings else ""
+
     # Outputs
 
     async def _publish(self) -> None:
@@ -211,9 +244,9 @@ class Gateway:
         config = self.config
         wanted: dict[OutputSettings, Callable[[], Mqtt | Modbus | Influx]] = {}
         if config.mqtt.url:
-            wanted[config.mqtt] = lambda: Mqtt(self.store, self.events, config.mqtt)
+            wanted[config.mqtt] = lambda: Mqtt(self.store, self.events, config.mqtt, self.control)
         if config.modbus.listen or config.modbus.serial:
-            wanted[config.modbus] = lambda: Modbus(self.store, config.modbus)
+            wanted[config.modbus] = lambda: Modbus(self.store, config.modbus, self.control)
         for settings in config.influx:
             wanted[settings] = partial(Influx, self.history, self.events, settings)
         await self._outputs.keep(wanted)
@@ -250,6 +283,7 @@ class Gateway:
     async def _apply(self, config: Config) -> None:
         """Run with another configuration from now on; what did not change goes on undisturbed."""
         await self._web.configure(config.web)
+        await self.control.finish()  # no pack may be left in the middle of a write
         before, self.config = self.config.history, config
         if (config.history.path, config.history.enabled) != (before.path, before.enabled):
             log.warning("[history]: path and enabled count after the next start of Cellwire")
@@ -331,13 +365,13 @@ class Gateway:
 
     def link_of(self, pack: str) -> dict[str, Any]:
         """Return a pack's link address, what happened on it by cause, and how long the last poll took."""
-        for wire in self._wires.parts:
-            if any(settings.name == pack for settings in wire.packs):
-                poller = wire.poller(pack)
-                counts = dict(wire.session.counts)
-                document = {"address": wire.packs[0].link, "counts": counts, "listening": wire.line.passive}
-                return {**document, "poll_time": round(poller.took, 4)} if poller and poller.took else document
-        return {}
+        wire = self._wire_of(pack)
+        if wire is None:
+            return {}
+        poller = wire.poller(pack)
+        counts = dict(wire.session.counts)
+        document = {"address": wire.packs[0].link, "counts": counts, "listening": wire.line.passive}
+        return {**document, "poll_time": round(poller.took, 4)} if poller and poller.took else document
 
     def links(self) -> list[dict[str, Any]]:
         """Return every link: address, names of its packs, what happened on it by cause, and whether it only listens."""

@@ -35,6 +35,7 @@ class Poller:
     """One pack: what was asked, what is due, and how it goes.
 
     missing names of queries that this pack does not have
+    owed    requests that end a mode which the pack was left in; sent as soon as it answers again
     took    seconds that the last poll needed
     tells   whether the log says that the pack is gone and back
     """
@@ -47,9 +48,12 @@ class Poller:
         self.pack = pack
         self.gate = Gate(dialect.sum_tolerance)
         self.missing: set[str] = set()
+        self.owed: tuple[bytes, ...] = ()
+        self.password = ""  # that the pack may want before it takes settings
         self.took = 0.0
         self.tells = True
         self.invert_current = False  # some packs are wired or made the wrong way round
+        self._sampling = asyncio.Lock()  # the gate looks at one sample at a time
         self._noes: Counter[str] = Counter()
         self._answered: set[str] = set()  # names of queries that were ever answered
         self._asked: dict[str, float] = {}  # loop time of the last believed answer, by query
@@ -74,6 +78,9 @@ class Poller:
         if verdict:
             self.store.fail(self.pack, ERROR, _reason(verdict))
             return False
+        if self.owed and not self.session.writing.locked():
+            requests, self.owed = self.owed, ()
+            await self.session.around(requests)
         for query in self._wanted():
             if query.pace != FAST and self._due(query):
                 await self._extra(query)
@@ -115,24 +122,44 @@ class Poller:
 
     async def read_settings(self) -> list[str]:
         """Ask once for all settings; return what could not be read, in words."""
-        problems = []
         before, after = self.dialect.around or ((), ())
-        try:
-            await self.session.around(before)
-            for query in self._wanted():
-                if query.pace == SETTINGS:
-                    try:
-                        verdict = await self._sample([query])
-                    except (NoAnswer, ProtocolError) as error:
-                        verdict = str(error)
-                    if verdict:
-                        problems.append(f"{query.name}: {_reason(verdict)}")
-        finally:
-            await self.session.around(after)
+        async with self.session.writing:
+            try:
+                await self.session.around(before)
+                return await self.read([query.name for query in self._wanted() if query.pace == SETTINGS])
+            finally:
+                await self.session.around(after)
+
+    async def read(self, names: Sequence[str]) -> list[str]:
+        """Ask now for the records of the queries of these names; return what could not be read, in words.
+
+        Whoever asks holds `session.writing`, and has put the pack into the mode that the records want.
+        """
+        problems = []
+        for query in self._wanted():
+            if query.name in names:
+                try:
+                    verdict = await self._sample([query])
+                except (NoAnswer, ProtocolError) as error:
+                    verdict = str(error)
+                if verdict:
+                    problems.append(f"{query.name}: {_reason(verdict)}")
         return problems
+
+    async def read_live(self) -> str:
+        """Ask now for the live values; return what is wrong with them in words, "" when they were believed.
+
+        Raises LinkError, NoAnswer or ProtocolError.
+        """
+        verdict = await self._sample([query for query in self._wanted() if query.pace == FAST])
+        return _reason(verdict) if verdict else ""
 
     async def _sample(self, queries: Sequence[Query], tries: int = 3) -> str:
         """Ask, and ask again what the gate doubts; return "" when the sample was believed, else the gate's verdict."""
+        async with self._sampling:
+            return await self._sampled(queries, tries)
+
+    async def _sampled(self, queries: Sequence[Query], tries: int) -> str:
         answers: dict[Query, Readings] = {}
         asked = queries
         verdict = ""

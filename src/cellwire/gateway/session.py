@@ -7,7 +7,7 @@ session, which serves their questions in the order of asking.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..codec.dialect import PUSH, REQUEST, Dialect, Query
@@ -30,23 +30,25 @@ CALM = 60.0
 STREAM_STALLS = 3.0
 
 
-class _Answer:
-    """What comes after one request: takes the echo off, finds the frames, and collects the readings."""
+# What is made of the frames of an answer; the flag says that the line fell silent. None: it is not complete.
+Collect = Callable[[list["Frame"], bool], Any]
 
-    def __init__(self, dialect: Dialect, query: Query, address: int, known: Readings, request: bytes) -> None:
-        self.dialect = dialect
-        self.query = query
-        self.address = address
-        self.known = known
+
+class _Answer:
+    """What comes after one request: takes the echo off, finds the frames, and collects what they say."""
+
+    def __init__(self, dialect: Dialect, title: str, collect: Collect, request: bytes) -> None:
+        self.title = title
         self.receiver = dialect.receiver()
+        self._collect = collect
         self.frames: list[Frame] = []
         self.seen = 0
         self.echo = False
         self._request = request  # while its echo may still come
         self._front = b""  # what may still turn out to be the echo
 
-    def take(self, data: bytes) -> Readings | None:
-        """Take bytes; return the readings when they complete the answer."""
+    def take(self, data: bytes) -> Any:
+        """Take bytes; return what the answer says when they complete it."""
         if self._request:
             data = self._without_echo(self._front + data)
         self.seen += len(data)
@@ -54,7 +56,7 @@ class _Answer:
         if not frames:
             return None
         self.frames += frames
-        return self.dialect.collect(self.query, self.address, self.frames, self.known, False)
+        return self._collect(self.frames, False)
 
     def _without_echo(self, data: bytes) -> bytes:
         if len(data) < len(self._request) and self._request.startswith(data):
@@ -65,18 +67,18 @@ class _Answer:
         self._request = self._front = b""
         return rest
 
-    def rest(self, final: bool) -> Readings:
+    def rest(self, final: bool) -> Any:
         """Return what there is when nothing more comes; raise NoAnswer that tells what came instead.
 
         final: no further try follows, so a part is better than nothing.
         """
-        values = self.dialect.collect(self.query, self.address, self.frames, self.known, True)
+        values = self._collect(self.frames, True)
         if values is not None and final:
             return values
         receiver = self.receiver
         seen = self.seen + len(self._front)
         dropped = receiver.dropped if self.frames else receiver.dropped + receiver.waiting() + len(self._front)
-        raise NoAnswer(f"{self.dialect.title}, {self.query.name}", seen, dropped, receiver.damaged, self.echo)
+        raise NoAnswer(self.title, seen, dropped, receiver.damaged, self.echo)
 
 
 class Session:
@@ -87,6 +89,7 @@ class Session:
     unasked  called with every frame that a pack sent by itself or that another master asked, (dialect, frame)
     damage   goes up with every answer in which bytes were wrong or missing
     foreign  set when another master's question was heard; cleared by who has waited for its silence
+    writing  held by who changes something or reads settings: what they do has to stay together
     """
 
     def __init__(self, link: Link, unasked: "Callable[[Dialect, Frame], None] | None" = None) -> None:
@@ -94,6 +97,7 @@ class Session:
         self.counts: Counter[str] = Counter()
         self.unasked = unasked
         self.foreign = asyncio.Event()
+        self.writing = asyncio.Lock()
         self.damage = 0
         self._turn = asyncio.Lock()
         self._open = False
@@ -168,8 +172,30 @@ class Session:
         request = b""
         if not (query.pushed and began - self._streaming.get(dialect.name, -STREAM_STALLS) < STREAM_STALLS):
             request = await self._send(dialect, query, address, began)
-        answer = _Answer(dialect, query, address, known, request)
+
+        def collect(frames: "list[Frame]", quiet: bool) -> Readings | None:
+            return dialect.collect(query, address, frames, known, quiet)
+
+        answer = _Answer(dialect, f"{dialect.title}, {query.name}", collect, request)
         usual = self._sizes.get((query, address), 1)
+        values: Readings | None = await self._hear(dialect, answer, timeout, usual)
+        if values is None:
+            self._streaming.pop(dialect.name, None)
+            self._sizes.pop((query, address), None)
+            rest: Readings = answer.rest(final)
+            self.counts["partial"] += 1
+            return rest
+        self.counts["ok"] += 1
+        # The smaller one counts: an answer may come with the late one of somebody else before it.
+        self._sizes[query, address] = min(answer.seen, self._sizes.get((query, address), answer.seen))
+        if query.pushed:
+            self._streaming[dialect.name] = self._heard
+        return values
+
+    async def _hear(self, dialect: Dialect, answer: _Answer, timeout: float, usual: int) -> Any:
+        """Return what the answer says, None when it did not come; `usual` is how long it was before."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         values = None
         try:
             async with asyncio.timeout(timeout) as limit:
@@ -191,21 +217,15 @@ class Session:
         self.counts["echoed"] += answer.echo
         if answer.receiver.damaged or (values is None and answer.seen):
             self.damage += 1
-        if values is None:
-            self._streaming.pop(dialect.name, None)
-            self._sizes.pop((query, address), None)
-            values = answer.rest(final)
-            self.counts["partial"] += 1
-        else:
-            self.counts["ok"] += 1
-            # The smaller one counts: an answer may come with the late one of somebody else before it.
-            self._sizes[query, address] = min(answer.seen, self._sizes.get((query, address), answer.seen))
-            if query.pushed:
-                self._streaming[dialect.name] = self._heard
         return values
 
     async def _send(self, dialect: Dialect, query: Query, address: int, now: float) -> bytes:
         """Send the request when the line had its rest; return it."""
+        request = dialect.request(query, address)
+        await self._send_bytes(dialect, request, now)
+        return request
+
+    async def _send_bytes(self, dialect: Dialect, request: bytes, now: float) -> None:
         gap = max(dialect.gap, dialect.calm) if now < self._calm_until else dialect.gap
         if gap and now - self._heard < gap:
             await asyncio.sleep(self._heard + gap - now)
@@ -213,11 +233,9 @@ class Session:
         if stray:
             self.counts["stray"] += len(stray)
             self._tell(dialect, dialect.receiver().feed(stray))
-        request = dialect.request(query, address)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s > %s", self.link.name, request.hex(" "))
         await self.link.send(request)
-        return request
 
     def _tell(self, dialect: Dialect, frames: "list[Frame]") -> None:
         for frame in frames:
@@ -225,6 +243,31 @@ class Session:
                 self.foreign.set()
             if self.unasked and frame[0] in (PUSH, REQUEST):
                 self.unasked(dialect, frame)
+
+    async def tell(self, dialect: Dialect, title: str, requests: Sequence[bytes], yes: Collect) -> Any:
+        """Send the frames of one command, once, with nothing of ours in between; return what `yes` makes of the answer.
+
+        yes: as a query's collect. Raises NoAnswer, Refused, ProtocolError or LinkError: it may have been taken then.
+        """
+        commands = dialect.commands
+        assert commands is not None
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            try:
+                await self.open()
+                for number, request in enumerate(requests):
+                    if number:
+                        await asyncio.sleep(commands.pause)
+                    await self._send_bytes(dialect, request, loop.time())
+                answer = _Answer(dialect, f"{dialect.title}, {title}", yes, b"" if commands.mirrors else requests[-1])
+                said = await self._hear(dialect, answer, commands.timeout, 1)
+                return answer.rest(True) if said is None else said
+            except LinkError:
+                await self.close()
+                raise
+            except (NoAnswer, ProtocolError) as error:
+                self.counts[_kind(error)] += 1
+                raise
 
     async def listen(self, dialect: Dialect, seconds: float, take: "Callable[[Frame], bool]") -> bytes:
         """Hear what goes by without sending anything, and return the first bytes of it.

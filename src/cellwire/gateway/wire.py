@@ -66,6 +66,7 @@ class Wire:
         state.family, state.dialect, state.address = dialect.family, dialect.name, address
         poller = Poller(self.session, dialect, address, self.store, state)
         poller.invert_current = pack.invert_current
+        poller.password = pack.password
         poller.tells = False  # the accounts do, also of packs that were never found
         self.line.pollers.append(poller)
 

@@ -18,6 +18,10 @@ FAULTS = (
     ("zero-after-wake", "as asleep, and then the first answers are all zero"),
     ("second-master", "another master asks on the same line"),
     ("wrong-variant", "records in the layout of another hardware (JK 24S and 32S)"),
+    ("ignore-writes", "the pack says yes to a write and does nothing"),
+    ("clamp", "a number is written only half of the way from the old one"),
+    ("refuse", "the pack says no to a write, or nothing where its protocol has no no"),
+    ("drop-after-write", "the pack takes a write, and the link is lost before it answers"),
 )
 NAMES = tuple(name for name, _meaning in FAULTS)
 COUNTED = ("asleep", "zero-after-wake")

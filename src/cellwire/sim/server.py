@@ -26,6 +26,7 @@ PUSH_PERIOD = 0.5
 COARSE = 0.003
 # A queue of bytes from the client longer than this is a client that does not wait: the oldest are lost, as in a UART.
 HEARD_LIMIT = 64
+DEAF = 1.5  # seconds for which a terminal hears nothing after its link was lost
 # Unread bytes in the terminal; more means that nobody has the port open.
 UNREAD_LIMIT = 2048
 # Replies recorded closer together than this are one answer.
@@ -37,11 +38,18 @@ SPEEDS = {getattr(termios, name): int(name[1:]) for name in dir(termios) if name
 
 
 class Twin(Protocol):
-    """What the simulator needs of a simulated pack; families/<maker>/twin.py has them."""
+    """What the simulator needs of a simulated pack; families/<maker>/twin.py has them.
+
+    values  what it shows; replaced before each request, so what is written to it is kept elsewhere
+    mood    mood(fault) -> whether this fault of a write happens now: asked once a write, by the twin
+    lost    set by the twin that took a write and lost its link
+    """
 
     values: dict[str, Any]
     zero: bool
     variant: str
+    mood: Callable[[str], bool]
+    lost: bool
 
     def answer(self, data: bytes) -> list[bytes]: ...
 
@@ -103,6 +111,7 @@ class Simulator:
         self._turn = asyncio.Lock()
         self._received = 0.0
         self._sent = 0.0
+        self._deaf_until = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._link = ""
         self._master_end = -1
@@ -323,11 +332,22 @@ class Simulator:
         replies = []
         for twin, variant in zip(self.twins, self._variants, strict=True):
             twin.zero = zero
+            twin.mood = faults.hit
             if variant in OTHER:
                 twin.variant = OTHER[variant] if faults.hit("wrong-variant") else variant
             replies += twin.answer(data)
+            if twin.lost:
+                twin.lost = False
+                self._lose_link()
+                replies = []
         self._learn()
         return replies
+
+    def _lose_link(self) -> None:
+        """Lose the link as when a cable is pulled: connections break, a terminal is deaf for a while."""
+        self._deaf_until = asyncio.get_running_loop().time() + DEAF
+        for writer in list(self._clients):
+            writer.transport.abort()
 
     async def _answer_all(self) -> None:
         while True:
@@ -343,7 +363,7 @@ class Simulator:
         faults = self._faults
         if faults.hit("echo"):
             self._put(data)
-        if self._wrong_speed() or faults.unheard():
+        if self._wrong_speed() or faults.unheard() or moment < self._deaf_until:
             return
         for reply in self._ask(data):
             self.replies += 1
@@ -404,6 +424,8 @@ class CaptureTwin:
         self.values: dict[str, Any] = {}
         self.zero = False
         self.variant = ""
+        self.mood: Callable[[str], bool] = lambda fault: False
+        self.lost = False
         self.header: dict[str, Any] = {}
         self.answers: dict[bytes, list[list[bytes]]] = {}
         self.unasked: list[bytes] = []

@@ -4,6 +4,7 @@ Payloads are captured ones with the present values laid over them; frames and ch
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -64,6 +65,8 @@ class Twin:
         self.address = address
         self.variant = variant
         self.zero = False
+        self.mood: Callable[[str], bool] = lambda fault: False
+        self.lost = False
         self.values: Readings = {}
         self.clock = CLOCK_AT_START
         self._soc_offset = 0.0

@@ -1,6 +1,7 @@
 """Simulated JBD packs of all three dialects; frames and checksums are written here a second time, on purpose."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ class Twin:
         self.variant = variant
         self.values: dict[str, Any] = {}
         self.zero = False
+        self.mood: Callable[[str], bool] = lambda fault: False
+        self.lost = False
         self.buffer = b""
 
     def answer(self, data: bytes) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,8 @@ class Twin:
         self.address = address
         self.values: Readings = {}
         self.zero = False
+        self.mood: Callable[[str], bool] = lambda fault: False
+        self.lost = False
         self.variant = variant
         self._buffer = b""
 

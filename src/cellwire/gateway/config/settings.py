@@ -108,6 +108,10 @@ class PackSettings:
     every: Annotated[float, Key("seconds between two reads", between(0.2, 3600, "a number of seconds"))] = 2.0
     grant: Annotated[str, Key("the most that anybody may change on it", one_of(GRANTS))] = "read"
     invert_current: Annotated[bool, Key("turn the sign of the current round")] = False
+    password: Annotated[
+        str,
+        Key("the BMS's own password, where it wants one before it takes settings", secret=True, example="123456"),
+    ] = ""
     id: Annotated[
         str,
         Key(
@@ -222,6 +226,13 @@ class HistorySettings:
 
 
 @dataclass(frozen=True)
+class ControlSettings:
+    """What is written down of everything that is written to a pack; who may write is each pack's `grant`."""
+
+    journal: Annotated[Path, Key("the file of all writes, with who and why")] = Path("journal.jsonl")
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole configuration: each field but the last is a section of the file."""
 
@@ -229,6 +240,7 @@ class Config:
     banks: Annotated[tuple[BankSettings, ...], Key("one for each bank", None, "bank")] = ()
     web: Annotated[WebSettings, Key("the page")] = WebSettings()
     history: Annotated[HistorySettings, Key("the history")] = HistorySettings()
+    control: Annotated[ControlSettings, Key("writing to packs")] = ControlSettings()
     mqtt: Annotated[MqttSettings, Key("publishing to an MQTT broker, for Home Assistant and others")] = MqttSettings()
     modbus: Annotated[ModbusSettings, Key("Modbus server with SunSpec")] = ModbusSettings()
     influx: Annotated[

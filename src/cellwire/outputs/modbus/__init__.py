@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from ...gateway.config import ModbusSettings
+from ...gateway.control import Control
 from ...gateway.store import Store
 from .answers import Answers
 from .place import Place
@@ -17,7 +18,8 @@ class Modbus:
 
     title = "modbus"
 
-    def __init__(self, store: Store, settings: ModbusSettings) -> None:
+    def __init__(self, store: Store, settings: ModbusSettings, control: Control | None = None) -> None:
+        self._control = control
         self._units = Units(store, settings.units, settings.invert_current)
         self._answers = Answers(self._units)
         self._tcp = TcpServer(settings.listen, settings.allow, self._answers) if settings.listen else None

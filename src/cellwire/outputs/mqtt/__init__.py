@@ -9,6 +9,7 @@ import aiomqtt
 from aiomqtt.exceptions import MqttConnectError
 
 from ...gateway.config import MqttSettings
+from ...gateway.control import Control
 from ...gateway.events import Events
 from ...gateway.store import Store
 from .announcer import Memory
@@ -27,7 +28,8 @@ class Mqtt:
 
     title = "mqtt"
 
-    def __init__(self, store: Store, events: Events, settings: MqttSettings) -> None:
+    def __init__(self, store: Store, events: Events, settings: MqttSettings, control: Control | None = None) -> None:
+        self.control = control
         self.store = store
         self.events = events
         self.settings = settings

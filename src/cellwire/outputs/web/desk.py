@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from ...gateway.control import Control
 from ...gateway.events import Events
 from ...gateway.store import Store
 
@@ -61,6 +62,10 @@ class Desk(Protocol):
     @property
     def events(self) -> Events:
         """What happened."""
+
+    @property
+    def control(self) -> Control:
+        """The way back to the packs."""
 
     @property
     def history(self) -> History | None:

@@ -1,0 +1,416 @@
+"""The only way back to a pack: allowed, checked, sent once, read back, written into the journal, and to be undone."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from ..codec.command import ACTION, CHOICE, GRANTS, NUMBER, OPERATE, READ, SWITCH, UNPROVEN, Command, same
+from ..codec.dialect import SETTINGS
+from ..codec.errors import OutOfRange
+from .caution import chemistry_of
+from .events import Events
+from .journal import SECRET, SENT, Entry, Journal, JournalError
+from .poller import Poller
+from .writing import (
+    DONE,
+    NOT_CONFIRMED,
+    REFUSED,
+    TROUBLE,
+    Denied,
+    Result,
+    Who,
+    Wish,
+    Writing,
+    key_of,
+    text_of,
+    too_little,
+)
+
+Readings = dict[str, Any]
+Told = Callable[[Result], None]
+T = TypeVar("T")
+
+SAID = {DONE: "is done", REFUSED: "was refused", NOT_CONFIRMED: "is not confirmed"}
+ON, OFF = ("on", "true", "1", "yes"), ("off", "false", "0", "no")
+
+
+class Control:
+    """Writes to packs for everybody who may.
+
+    poller_of   returns the poller of a pack, None while it is not known what it speaks
+    grant_of    returns the highest grant that a pack accepts, None when there is no such pack
+    passive     returns whether another master owns the line of a pack
+    chemistry   returns lfp, nmc or lto of a pack as configured, "" when it is not
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        events: Events,
+        poller_of: Callable[[str], Poller | None],
+        grant_of: Callable[[str], str | None],
+        passive: Callable[[str], bool] = lambda name: False,
+        chemistry: Callable[[str], str] = lambda name: "",
+    ) -> None:
+        self.journal = journal
+        self.events = events
+        self._poller_of = poller_of
+        self._grant_of = grant_of
+        self._passive = passive
+        self._chemistry = chemistry
+        self._running: set[asyncio.Task[Any]] = set()
+
+    # What there is
+
+    def commands(self, pack: str) -> tuple[Command, ...]:
+        """Return what can be written to a pack, () while too little of it is known."""
+        poller = self._poller_of(pack)
+        if poller is None or poller.dialect.commands is None:
+            return ()
+        return poller.dialect.commands.of(poller.pack.readings)
+
+    def allowed(self, pack: str, grant: str) -> str:
+        """Return what is left of a user's grant on this pack."""
+        return min(grant, self._grant_of(pack) or READ, key=GRANTS.index)
+
+    def values(self, pack: str) -> Readings:
+        """Return what the pack shows of each command, by key ("calibrate_cell/3"), as far as it is known."""
+        poller = self._poller_of(pack)
+        if poller is None or poller.dialect.commands is None:
+            return {}
+        found = {}
+        for command in self.commands(pack):
+            for number in range(1, command.count + 1) if command.count else (0,):
+                value = poller.dialect.commands.found(command, number, poller.pack.readings)
+                if value is not None and not command.secret:
+                    found[key_of(command, number)] = value
+        return found
+
+    async def read(self, pack: str, who: Who) -> list[str]:
+        """Read all settings of a pack now; return what could not be read, in words.
+
+        Raises Denied when that is not allowed or the pack cannot be read.
+        """
+        return await self._to_its_end(self._read(pack, who))
+
+    async def _read(self, pack: str, who: Who) -> list[str]:
+        poller = self._poller(pack)
+        if poller.dialect.around and self.allowed(pack, who.grant) == READ:
+            what = f"{poller.dialect.title} shows its settings only in a mode that has to be entered by a write"
+            raise Denied(f"{what}; {self._too_little(pack, who, OPERATE)}")
+        writing = Writing(poller, "")
+        names = [query.name for query in poller.dialect.queries if query.pace == SETTINGS]
+        async with poller.session.writing:
+            try:
+                problem = await poller.read_live()
+                if problem:
+                    raise Denied(f"the pack cannot be read: {problem}")
+                async with writing.mode(poller.dialect.around is not None):
+                    return await poller.read(names)
+            except TROUBLE as error:
+                raise Denied(f"the pack cannot be read: {error}") from None
+
+    # What is done
+
+    async def plan(self, pack: str, changes: Mapping[str, Any], who: Who, unproven: bool = False) -> list[Result]:
+        """Return what writing the changes would do, in the order in which it would be done; nothing is changed.
+
+        What would be refused has that result already. The pack is read for it.
+        """
+        return await self._to_its_end(self._do(pack, changes, who, True, unproven, None, {}, dry=True))
+
+    async def write(
+        self,
+        pack: str,
+        changes: Mapping[str, Any],
+        who: Who,
+        confirmed: bool = False,
+        unproven: bool = False,
+        told: Told | None = None,
+        **marks: Any,
+    ) -> list[Result]:
+        """Write the changes, {command: value}, in a safe order; return a result for each.
+
+        Either all pass the checks or none is sent; after one that is not done the rest is not tried. What was begun
+        goes on to its end when the caller is cancelled.
+
+        confirmed  whoever asks has seen the dangers, and typed that they want it nevertheless
+        unproven   commands without public proof are wanted
+        told       called with each result as it comes
+        marks      go into the journal, such as undo=7
+        """
+        return await self._to_its_end(self._do(pack, changes, who, confirmed, unproven, told, marks))
+
+    async def undo(
+        self, pack: str, who: Who, entry: int = 0, confirmed: bool = False, told: Told | None = None
+    ) -> list[Result]:
+        """Write what was there before an entry of the journal, the newest of this pack when none is named.
+
+        Raises Denied when there is nothing that can be undone.
+        """
+        before = await asyncio.to_thread(self.undoable, pack, entry)
+        changes = {before["command"]: before["before"]}
+        return await self.write(pack, changes, who, confirmed, True, told, undo=before["entry"])
+
+    def undoable(self, pack: str, entry: int = 0) -> Entry:
+        """Return the journal's entry that `undo` would take back; raise Denied when there is none."""
+        entries = self.journal.entries(self._poller(pack).pack.id, 10_000)
+        undone = {each["undo"] for each in entries if each.get("undo") and each.get("result") == DONE}
+        for each in entries:
+            if entry and each["entry"] != entry:
+                continue
+            changed = each.get("result") != REFUSED and each.get("before") != each.get("wanted")
+            changed = changed and each.get("before") not in (None, SECRET)
+            if changed and (entry or not (each["entry"] in undone or each.get("undo"))):
+                return each
+            if entry:
+                raise Denied(f"entry {entry} of the journal changed nothing that can be written back")
+        missing = f"entry {entry} is not in the journal of this pack" if entry else "nothing in the journal to undo"
+        raise Denied(f"{pack}: {missing}")
+
+    async def finish(self, seconds: float = 30.0) -> None:
+        """Wait for what was begun: no pack may be left in the middle of it."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=seconds)
+
+    # Inside
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do the work to its end, even when whoever asked goes away."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    def _poller(self, pack: str) -> Poller:
+        """Return the poller of a pack that can be asked and told; raise Denied."""
+        if self._grant_of(pack) is None:
+            raise Denied(f"there is no pack {pack}")
+        poller = self._poller_of(pack)
+        if poller is None:
+            raise Denied(f"{pack}: nothing is known of it yet; wait until it was read")
+        if poller.dialect.commands is None:
+            raise Denied(f"{pack}: {poller.dialect.title} can only be read")
+        if self._passive(pack):
+            raise Denied(
+                f"{pack}: another master owns this line, and two of them disturb each other; "
+                "use a second port of the pack, or take the other master away"
+            )
+        return poller
+
+    async def _do(
+        self,
+        pack: str,
+        changes: Mapping[str, Any],
+        who: Who,
+        confirmed: bool,
+        unproven: bool,
+        told: Told | None,
+        marks: Mapping[str, Any],
+        dry: bool = False,
+    ) -> list[Result]:
+        work = _Work(self, pack, who, told, marks, dry)
+        try:
+            poller = self._poller(pack)
+        except Denied as error:
+            return await work.refuse(changes, {}, str(error))
+        work.identity = poller.pack.id
+        work.secrets = {command.name for command in self.commands(pack) if command.secret}
+        writing = Writing(poller, chemistry_of(poller.pack.readings, self._chemistry(pack)))
+        async with poller.session.writing:
+            try:
+                if not writing.commands.of(writing.known):
+                    await poller.read_live()
+                wishes, problems = self._wishes(writing, pack, changes, who, unproven)
+                if problems:
+                    return await work.refuse(changes, problems)
+                async with writing.mode(writing.wants_mode(wishes)):
+                    plan = await writing.prepare(wishes)
+                    if dry:
+                        return work.planned(writing, plan)
+                    risky = {wish.key: " ".join(writing.dangers(wish)) for wish in plan if writing.dangers(wish)}
+                    if risky and not confirmed:
+                        texts = {key: f"it has to be confirmed: {text}" for key, text in risky.items()}
+                        return await work.refuse(changes, texts)
+                    return await work.write(writing, plan)
+            except OutOfRange as error:
+                key = str(error).partition(":")[0]
+                return await work.refuse(changes, {key: str(error)} if key in changes else {}, str(error))
+            except Denied as error:
+                return await work.refuse(changes, {}, str(error))
+            except TROUBLE as error:
+                return await work.refuse(
+                    changes, {}, f"the pack could not be read before, so nothing was sent: {error}"
+                )
+
+    def _wishes(
+        self, writing: Writing, pack: str, changes: Mapping[str, Any], who: Who, unproven: bool
+    ) -> tuple[list[Wish], dict[str, str]]:
+        """Return the commands that are wanted, and what is wrong with each of those that cannot be."""
+        wishes, problems = [], {}
+        for key, value in changes.items():
+            try:
+                wish = writing.wish(key, value)
+            except OutOfRange as error:
+                problems[key] = str(error)
+                continue
+            if too_little(wish.command, self.allowed(pack, who.grant)):
+                problems[key] = self._too_little(pack, who, wish.command.grant)
+            elif wish.command.proof == UNPROVEN and not unproven:
+                problems[key] = (
+                    f"{key}: nobody has shown in public that this works; ask for unproven commands if you can bear "
+                    "that it does something else"
+                )
+            wishes.append(wish)
+        return wishes, problems
+
+    def _too_little(self, pack: str, who: Who, needed: str) -> str:
+        mine = self._grant_of(pack) or READ
+        if GRANTS.index(mine) < GRANTS.index(needed):
+            return f'this pack accepts no more than "{mine}"; it takes grant = "{needed}" in its [[pack]] section'
+        return f'{who.name} may do no more than "{who.grant}", and it takes "{needed}"'
+
+
+class _Work:
+    """The results of one request, told and written down as they come."""
+
+    def __init__(
+        self, control: Control, pack: str, who: Who, told: Told | None, marks: Mapping[str, Any], dry: bool
+    ) -> None:
+        self.control = control
+        self.pack = pack
+        self.who = who
+        self.told = told
+        self.marks = marks
+        self.dry = dry
+        self.identity = ""
+        self.secrets: set[str] = set()
+
+    async def refuse(self, changes: Mapping[str, Any], problems: Mapping[str, str], reason: str = "") -> list[Result]:
+        """Return that nothing was done, each with its own reason or because of the others'."""
+        others = f"not tried, because {', '.join(problems)} cannot be done" if problems else reason
+        results = []
+        for key, value in changes.items():
+            wanted = SECRET if key in self.secrets else value
+            result = Result(self.pack, key, wanted, result=REFUSED, reason=problems.get(key, others))
+            if not self.dry:
+                result = await self._written_down(result)
+                self._tell(result)
+            results.append(result)
+        return results
+
+    def planned(self, writing: Writing, plan: Sequence[Wish]) -> list[Result]:
+        """Return what would be done."""
+        results = [self._begun(writing, wish) for wish in plan]
+        enter, leave = writing.around(plan)
+        if results:
+            results[0] = replace(results[0], frames=(*enter, *results[0].frames))
+            results[-1] = replace(results[-1], frames=(*results[-1].frames, *leave))
+        return results
+
+    def _begun(self, writing: Writing, wish: Wish) -> Result:
+        return Result(
+            self.pack,
+            wish.key,
+            wish.value,
+            wish.before,
+            warnings=writing.warnings(wish),
+            dangers=writing.dangers(wish),
+            frames=tuple(wish.frames),
+        )
+
+    async def write(self, writing: Writing, plan: Sequence[Wish]) -> list[Result]:
+        """Do what is planned, one after the other, until something is not done."""
+        results: list[Result] = []
+        for place, wish in enumerate(plan):
+            result = await self._one(writing, wish)
+            self._tell(result)
+            results.append(result)
+            if result.result != DONE:
+                rest = {each.key: each.value for each in plan[place + 1 :]}
+                return results + await self.refuse(rest, {}, f"not tried, because {wish.key} {SAID[result.result]}")
+        return results
+
+    async def _one(self, writing: Writing, wish: Wish) -> Result:
+        result = self._begun(writing, wish)
+        if wish.command.secret:
+            result = replace(result, wanted=SECRET, before=None)
+        if wish.command.kind != ACTION and same(wish.command, wish.before, wish.value):
+            result = replace(result, result=DONE, found=wish.before, frames=(), reason="it was so before; nothing sent")
+            return await self._written_down(result)
+        try:
+            entry = await asyncio.to_thread(self.control.journal.begin, **self._line(result), result=SENT, **self.marks)
+        except JournalError as error:
+            return replace(result, result=REFUSED, reason=str(error), frames=())
+        result = await writing.do(wish, replace(result, entry=entry))
+        if wish.command.secret:
+            result = replace(result, frames=())
+        try:
+            known = {"found": result.found, "result": result.result, "reason": result.reason}
+            await asyncio.to_thread(self.control.journal.add, entry, **known)
+        except JournalError as error:
+            result = replace(result, reason=f"{result.reason}; {error}".lstrip("; "))
+        return result
+
+    def _line(self, result: Result) -> dict[str, Any]:
+        return {
+            "who": self.who.name,
+            "source": self.who.source,
+            "pack": self.identity,
+            "name": self.pack,
+            "command": result.command,
+            "before": result.before,
+            "wanted": result.wanted,
+        }
+
+    async def _written_down(self, result: Result) -> Result:
+        """Write a result down of which nothing was sent."""
+        rest = {"found": result.found, "result": result.result, "reason": result.reason}
+        try:
+            line = {**self._line(result), **rest, **self.marks}
+            return replace(result, entry=await asyncio.to_thread(lambda: self.control.journal.begin(**line)))
+        except JournalError as error:
+            return replace(result, reason=f"{result.reason}; {error}")
+
+    def _tell(self, result: Result) -> None:
+        text = f"{self.pack}: {result.command} = {text_of(result.wanted)} by {self.who.name} ({self.who.source})"
+        text += f" {SAID[result.result]}" + (f": {result.reason}" if result.reason else "")
+        document = result.document()
+        for key in ("pack", "frames", "warnings", "dangers"):
+            document.pop(key, None)
+        who = {"who": self.who.name, "source": self.who.source}
+        self.control.events.add("command", text, self.identity, self.pack, **document, **who)
+        if self.told:
+            self.told(result)
+
+
+def parsed(command: Command, text: str) -> Any:
+    """Return the value that a text stands for; raise OutOfRange. `check` looks at its range later."""
+    word = text.strip()
+    if command.kind in (SWITCH, ACTION):
+        if word.lower() in ON:
+            return True
+        if word.lower() in OFF:
+            return False
+        raise OutOfRange(f"{command.name}: {word!r} is neither on nor off")
+    if command.kind == NUMBER:
+        try:
+            return int(word) if word.lstrip("+-").isdecimal() else float(word)
+        except ValueError:
+            raise OutOfRange(f"{command.name}: {word!r} is not a number") from None
+    if command.kind == CHOICE:
+        return next((each for each in command.words if each.lower() == word.lower()), word)
+    return text
+
+
+__all__ = [
+    "DONE",
+    "NOT_CONFIRMED",
+    "REFUSED",
+    "Control",
+    "Denied",
+    "Result",
+    "Who",
+    "parsed",
+]
