@@ -215,7 +215,7 @@ class Control:
             poller = self._poller(pack)
         except Denied as error:
             return await work.refuse(changes, {}, str(error))
-        work.identity = poller.pack.id
+        work.poller = poller
         work.secrets = {command.name for command in self.commands(pack) if command.secret}
         writing = Writing(poller, chemistry_of(poller.pack.readings, self._chemistry(pack)))
         async with poller.session.writing:
@@ -284,7 +284,7 @@ class _Work:
         self.told = told
         self.marks = marks
         self.dry = dry
-        self.identity = ""
+        self.poller: Poller | None = None
         self.secrets: set[str] = set()
 
     async def refuse(self, changes: Mapping[str, Any], problems: Mapping[str, str], reason: str = "") -> list[Result]:
@@ -353,11 +353,16 @@ class _Work:
             result = replace(result, reason=f"{result.reason}; {error}".lstrip("; "))
         return result
 
+    @property
+    def _identity(self) -> str:
+        # Asked for late: it may be known only since the pack was read for this.
+        return self.poller.pack.id if self.poller else ""
+
     def _line(self, result: Result) -> dict[str, Any]:
         return {
             "who": self.who.name,
             "source": self.who.source,
-            "pack": self.identity,
+            "pack": self._identity,
             "name": self.pack,
             "command": result.command,
             "before": result.before,
@@ -380,7 +385,7 @@ class _Work:
         for key in ("pack", "frames", "warnings", "dangers"):
             document.pop(key, None)
         who = {"who": self.who.name, "source": self.who.source}
-        self.control.events.add("command", text, self.identity, self.pack, **document, **who)
+        self.control.events.add("command", text, self._identity, self.pack, **document, **who)
         if self.told:
             self.told(result)
 

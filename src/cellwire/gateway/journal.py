@@ -59,9 +59,10 @@ class Journal:
             for line in lines:
                 try:
                     values = json.loads(line)
-                    found.setdefault(values["entry"], {}).update(values)
-                except (ValueError, KeyError, TypeError, AttributeError):
+                    number = int(values["entry"])
+                except (ValueError, KeyError, TypeError):
                     continue  # a line that a power cut left half written
+                found.setdefault(number, {}).update(values)
         return found
 
     @property
