@@ -51,6 +51,7 @@ link = "{link}"
 family = "{kind}"
 address = {address}
 every = 1.0
+grant = "service"
 id = "{identity}"
 
 [pack.limits]
