@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 from cellwire.codec.checksum import crc16
+from cellwire.codec.command import ACTION, CHOICE, SWITCH, Command, check
 from cellwire.codec.dialect import ACK, REFUSAL, REPLY, REQUEST, SETTINGS, Dialect
 from cellwire.codec.errors import OutOfRange, ProtocolError, Refused
 from cellwire.codec.table import decode
-from cellwire.families.daly import DIALECTS, a5, commands, dates, frames, registers
+from cellwire.families.daly import DIALECTS, a5, dates, frames, registers
 from cellwire.families.daly.alarms import K_1, K_2, K_LEVELS_1, K_LEVELS_2, levels_of
+from cellwire.families.daly.commands import LAST_SECOND
 from cellwire.families.daly.twin import twin
 from cellwire.readings.catalogue import ALARMS, BY_NAME
+from cellwire.sim.model import Battery
 
 A5, D2, P81 = DIALECTS
 VECTORS = json.loads((Path(frames.__file__).parent / "vectors.json").read_text(encoding="utf-8"))["vectors"]
@@ -40,61 +43,309 @@ def ask(dialect: Dialect, pack: Any, name: str, address: int, known: dict[str, A
     return readings
 
 
+def command_of(dialect: Dialect, name: str, known: dict[str, Any] | None = None) -> Command:
+    """Return the command of that name."""
+    assert dialect.commands is not None
+    return next(command for command in dialect.commands.of(known or {}) if command.name == name)
+
+
+def built(dialect: Dialect, name: str, value: Any, address: int = 1, number: int = 0, **known: Any) -> bytes:
+    """Return the one frame that writes a value which passed the check of its range."""
+    assert dialect.commands is not None
+    command = command_of(dialect, name)
+    (frame,) = dialect.commands.encode(command, number, check(command, number, value), address, known)
+    return frame
+
+
+def forbidden(dialect: Dialect, name: str, value: Any, **known: Any) -> str:
+    """Return why a value makes no sense beside what is known, "" when it does."""
+    assert dialect.commands is not None
+    try:
+        dialect.commands.guard(command_of(dialect, name), 0, value, known)
+    except OutOfRange as error:
+        return str(error)
+    return ""
+
+
+def all_known(dialect: Dialect) -> dict[str, Any]:
+    """Return what a twin of the dialect shows, settings and all."""
+    address = 0 if dialect is D2 else 1
+    pack = twin(dialect.name, address)
+    pack.values = Battery(16).values(EVENING)
+    known: dict[str, Any] = {}
+    for query in dialect.queries:
+        ask(dialect, pack, query.name, address, known)
+    return known
+
+
+EVENING = 1_700_078_400.0
+EVERY = [
+    (dialect, command) for dialect in DIALECTS if dialect.commands is not None for command in dialect.commands.of({})
+]
+
+
 @pytest.mark.parametrize("row", [row for row in VECTORS if "command" in row], ids=lambda row: row["id"])
 def test_commands_build_the_captured_frames(row: dict[str, Any]) -> None:
     wanted = row["command"]
-    built = commands.command(
-        row["dialect"], wanted["name"], wanted["value"], wanted.get("address", 1), clock=wanted.get("clock")
-    )
-    assert built.hex(" ") == bytes.fromhex(row["hex"]).hex(" ")
+    dialect = next(dialect for dialect in DIALECTS if dialect.name == row["dialect"])
+    frame = built(dialect, wanted["name"], wanted["value"], wanted.get("address", 1), **wanted.get("known", {}))
+    assert frame.hex(" ") == bytes.fromhex(row["hex"]).hex(" ")
 
 
-@pytest.mark.parametrize("dialect", list(commands.COMMANDS))
-def test_every_command_keeps_its_range(dialect: str) -> None:
-    for row in commands.COMMANDS[dialect]:
-        name, low, high, grant, proof, reading = row[0], row[6], row[7], *row[8:]
-        assert grant in ("operate", "configure", "service")
-        assert proof in ("captured", "agreed", "unproven")
-        assert reading == "" or reading in BY_NAME
-        commands.pack(row, low)
-        commands.pack(row, high)
-        for value in (low - 0.2, high + 0.2):
-            with pytest.raises(OutOfRange, match=name):
-                commands.pack(row, value)
+@pytest.mark.parametrize(
+    ("dialect", "command"), EVERY, ids=[f"{dialect.name}:{command.name}" for dialect, command in EVERY]
+)
+def test_every_command_keeps_its_range(dialect: Dialect, command: Command) -> None:
+    known = all_known(dialect)
+    known["current_limit_sides"] = 5
+    commands = dialect.commands
+    assert commands is not None
+    assert command.reading == "" or command.reading in BY_NAME
+    assert command.name in BY_NAME or command.meaning
+    assert command.query == "" or dialect.query(command.query)
+    good: tuple[Any, ...] = (command.low, command.high)
+    bad: tuple[Any, ...] = (command.low - command.step, command.high + command.step, True, "1", None)
+    if command.kind in (SWITCH, ACTION):
+        good, bad = ((True, False) if command.kind == SWITCH else (True,)), (2, -1, "on", None)
+    elif command.kind == CHOICE:
+        good, bad = command.words, ("", "NMC", 1)
+    frames = set()
+    for value in good:
+        number = command.count
+        (frame,) = commands.encode(command, number, check(command, number, value), 1, known)
+        frames.add(frame)
+        (found,) = dialect.receiver().feed(frame)
+        assert found[0] in (REQUEST, ACK)
+    assert len(frames) == len(good)
+    for value in bad:
+        with pytest.raises(OutOfRange, match=command.name):
+            check(command, command.count, value)
 
 
-def test_commands_read_back_what_they_write() -> None:
-    for row in commands.D2_COMMANDS:
-        name, number, at, low, high, reading = row[0], row[1], row[2], row[6], row[7], row[10]
-        if at == 0 and reading == name and number < 0xA7:
-            value = round((low + high) / 2, 1) if row[5] > 1 else int(high)
-            request = commands.command("daly-d2", name, value, current=struct.pack(">H", 30100))
-            memory = bytearray(raw("d2_settings_4s")[3:-2])
-            memory[2 * (number - 0x80) : 2 * (number - 0x80) + 2] = request[4:6]
-            assert decode(registers.D2_SETTINGS, bytes(memory))[name] == pytest.approx(value, abs=0.051)
+def test_only_what_was_seen_or_agreed_on_passes_for_proven() -> None:
+    proven = {f"{each.name}:{command.name}": command.proof for each, command in EVERY if command.proof != "unproven"}
+    assert proven == {
+        "daly-a5:charge_switch": "agreed",
+        "daly-a5:discharge_switch": "captured",
+        "daly-a5:soc": "captured",
+        "daly-a5:clock": "agreed",
+        "daly-a5:restart": "agreed",
+        "daly-d2:charge_switch": "captured",
+        "daly-d2:discharge_switch": "captured",
+        "daly-d2:balancer_switch": "captured",
+        "daly-d2:clock": "captured",
+        "daly-p81:charge_switch": "captured",
+        "daly-p81:discharge_switch": "captured",
+        "daly-p81:balancer_switch": "captured",
+        "daly-p81:current_limiter_switch": "captured",
+        "daly-p81:active_balance": "captured",
+        "daly-p81:soc": "agreed",
+    }
+
+
+def test_no_command_touches_a_password() -> None:
+    for dialect, command in EVERY:
+        if dialect is not A5:
+            first = command.field[0]
+            last = first + max(1, command.count, {"clock": 3, ">I": 2}.get(command.field[1], 1)) - 1
+            assert last < (0xC9 if dialect is D2 else 0x126) or first > (0xCB if dialect is D2 else 0x128), command.name
 
 
 def test_current_limits_stay_on_their_side_of_zero() -> None:
-    below = commands.command("daly-d2", "charge_overcurrent_limit", 100, current=struct.pack(">H", 29900))
-    above = commands.command("daly-d2", "charge_overcurrent_limit", 100, current=struct.pack(">H", 30100))
+    known: dict[str, Any] = {"charge_overcurrent_limit": 90.0, "discharge_overcurrent_limit": 90.0}
+    known["current_limit_sides"] = 0b1000
+    below = built(D2, "charge_overcurrent_limit", 100, **known)
+    above = built(D2, "discharge_overcurrent_limit", 100, **known)
     assert struct.unpack(">H", below[4:6])[0] == 29000
     assert struct.unpack(">H", above[4:6])[0] == 31000
-    with pytest.raises(ProtocolError, match="side of zero"):
-        commands.command("daly-d2", "charge_overcurrent_limit", 100)
+    # A limit of 0 has no side, and neither has one that was not read.
+    lacking: tuple[dict[str, Any], ...] = (
+        {"charge_overcurrent_limit": 0.0},
+        {"charge_overcurrent_limit": None},
+        {"current_limit_sides": None},
+    )
+    for missing in lacking:
+        with pytest.raises(OutOfRange, match="side of zero"):
+            built(D2, "charge_overcurrent_limit", 100, **{**known, **missing})
+
+
+def test_current_limits_of_a5_all_keep_their_sides() -> None:
+    record = bytes.fromhex("714874d07a6c7530")
+    known = decode(a5.CURRENT_LIMITS, record)
+    assert known == {
+        "charge_overcurrent_warning": 100.0,
+        "charge_overcurrent_limit": 9.6,
+        "discharge_overcurrent_warning": 134.0,
+        "discharge_overcurrent_limit": 0.0,
+        "current_limit_sides": 0b0100,
+    }
+    request = built(A5, "charge_overcurrent_limit", 120.0, **known)
+    assert request[2] == 0x1B
+    assert request[4:12] == bytes.fromhex("7148 7080 7a6c 7530")
 
 
 def test_a5_settings_change_one_value_and_keep_the_others() -> None:
-    current = bytes.fromhex("0e420e740af00a8c")
-    request = commands.command("daly-a5", "cell_overvoltage_limit", 3.6, 3, current)
+    known = decode(a5.CELL_LIMITS, bytes.fromhex("0e420e740af00a8c"))
+    request = built(A5, "cell_overvoltage_limit", 3.6, 3, **known)
     assert request[:4] == bytes((0xA5, 0x42, 0x19, 8))
     assert request[4:12] == bytes.fromhex("0e420e100af00a8c")
-    with pytest.raises(ProtocolError, match="what was read"):
-        commands.command("daly-a5", "cell_overvoltage_limit", 3.6)
+    for name in known:
+        if name != "cell_overvoltage_limit":
+            with pytest.raises(OutOfRange, match=f"together with {name}"):
+                built(A5, "cell_overvoltage_limit", 3.6, **{**known, name: None})
 
 
-def test_setting_the_charge_of_an_a5_board_needs_the_time() -> None:
-    with pytest.raises(ProtocolError, match="time"):
-        commands.command("daly-a5", "soc", 50.0)
+def test_a5_commands_say_what_has_to_be_read_for_them() -> None:
+    needs = A5.commands.needs if A5.commands else None
+    assert needs is not None
+    assert needs(command_of(A5, "soc")) == ("clock",)
+    assert needs(command_of(A5, "clock")) == ("soc",)
+    assert set(needs(command_of(A5, "balance_delta"))) == {"balance_start"}
+    assert {"current_limit_sides", "discharge_overcurrent_limit"} <= set(
+        needs(command_of(A5, "charge_overcurrent_limit"))
+    )
+    assert {"pack_overvoltage_limit", "cell_undervoltage_limit"} <= set(needs(command_of(A5, "cell_overvoltage_limit")))
+
+
+def test_charge_and_clock_of_a5_go_together() -> None:
+    clock = 190_000_000
+    request = built(A5, "soc", 50.0, clock=clock)
+    assert request[4:12] == dates.clock_bytes(clock) + bytes.fromhex("01f4")
+    assert built(A5, "clock", clock, soc=50.0) == request
+    with pytest.raises(OutOfRange, match="set that first"):
+        built(A5, "soc", 50.0)
+    with pytest.raises(OutOfRange, match="clock"):
+        built(A5, "clock", clock)
+
+
+def test_registers_of_two_words_are_written_at_once() -> None:
+    request = built(P81, "design_capacity", 280.0, 2)
+    assert request[:6] == bytes.fromhex("821001090002")
+    assert request[6:10] == (280_000).to_bytes(4, "big")
+    assert built(D2, "design_capacity", 280.0)[:6] == bytes.fromhex("d20600800af0")
+
+
+def test_the_pause_before_sleep_is_told_in_tens_of_seconds_by_p81_only() -> None:
+    for value, word in ((600, 60), (65530, 6553), (65535, 65535)):
+        assert int.from_bytes(built(P81, "sleep_delay", value)[4:6], "big") == word
+    assert int.from_bytes(built(D2, "sleep_delay", 600)[4:6], "big") == 600
+
+
+def test_cells_of_each_board() -> None:
+    assert built(D2, "board_cells", 12, number=2)[:6] == bytes.fromhex("d2060084000c")
+    assert built(D2, "battery_type", "LTO")[:6] == bytes.fromhex("d20600890002")
+
+
+def test_a_balancer_has_no_mosfets_to_switch() -> None:
+    known = decode(registers.D2_SETTINGS, raw("d2_settings_balancer")[3:-2])
+    assert D2.commands is not None
+    names = {command.name for command in D2.commands.of({**known, "charge_mosfet": False, "discharge_mosfet": False})}
+    assert "balancer_switch" in names
+    assert not names & {"charge_switch", "discharge_switch"}
+    pack = decode(registers.D2_SETTINGS, raw("d2_settings_4s")[3:-2])
+    names = {command.name for command in D2.commands.of({**pack, "charge_mosfet": False, "discharge_mosfet": False})}
+    assert {"charge_switch", "discharge_switch"} <= names
+
+
+def test_limits_have_to_make_sense_beside_each_other() -> None:
+    cell = {"cell_overvoltage_warning": 3.55, "cell_overvoltage_limit": 3.65, "cell_undervoltage_warning": 2.8}
+    cell |= {"cell_undervoltage_limit": 2.5}
+    assert not forbidden(D2, "cell_overvoltage_limit", 3.55, **cell)
+    assert "cell_overvoltage_warning" in forbidden(D2, "cell_overvoltage_limit", 3.5, **cell)
+    assert "cell_overvoltage_limit" in forbidden(D2, "cell_overvoltage_warning", 3.7, **cell)
+    assert not forbidden(D2, "cell_undervoltage_limit", 2.8, **cell)
+    assert "cell_undervoltage_warning" in forbidden(D2, "cell_undervoltage_limit", 2.9, **cell)
+    assert forbidden(D2, "cell_undervoltage_warning", 3.55, **cell)
+    assert not forbidden(D2, "balance_start", 3.65, **cell)
+    assert "cell_overvoltage_limit" in forbidden(D2, "balance_start", 3.66, **cell)
+    assert "cell_undervoltage_limit" in forbidden(D2, "balance_start", 2.5, **cell)
+    assert not forbidden(D2, "balance_start", 3.66)
+    # Zero is no limit, but a temperature like any other.
+    assert not forbidden(D2, "charge_overcurrent_limit", 5.0, charge_overcurrent_warning=0.0)
+    assert forbidden(D2, "charge_overcurrent_limit", 5.0, charge_overcurrent_warning=6.0)
+    assert forbidden(D2, "charge_undertemperature_warning", -1, charge_undertemperature_limit=0)
+    assert forbidden(D2, "discharge_overtemperature_limit", 20, discharge_undertemperature_limit=20)
+    assert forbidden(P81, "cell_overvoltage_release", 3.65, cell_overvoltage_limit=3.65)
+    assert forbidden(P81, "cell_undervoltage_release", 2.5, cell_undervoltage_limit=2.5)
+
+
+def test_limits_of_the_pack_have_to_fit_its_cells() -> None:
+    known = {"cell_count": 16, "cell_overvoltage_limit": 3.65, "cell_undervoltage_limit": 2.5}
+    assert not forbidden(D2, "pack_overvoltage_limit", 58.4, **known)
+    assert not forbidden(D2, "pack_overvoltage_limit", 60.0, **known)
+    assert "16 cells" in forbidden(D2, "pack_overvoltage_limit", 66.0, **known)
+    assert forbidden(D2, "pack_overvoltage_limit", 39.0, **known)
+    assert not forbidden(D2, "pack_undervoltage_limit", 40.0, **known)
+    assert forbidden(D2, "pack_undervoltage_limit", 35.0, **known)
+    assert forbidden(D2, "pack_undervoltage_limit", 58.5, **known)
+    assert forbidden(D2, "cell_overvoltage_limit", 3.3, **known, pack_overvoltage_limit=58.4)
+    assert not forbidden(D2, "pack_overvoltage_limit", 66.0)
+
+
+def test_a_missing_balancer_and_a_flowing_current_are_told() -> None:
+    assert "no such switch" in forbidden(D2, "balancer_switch", True)
+    assert not forbidden(D2, "balancer_switch", True, balancer_switch=False)
+    assert not forbidden(P81, "balancer_switch", True)
+    assert "nothing may flow" in forbidden(D2, "calibrate_idle_current", True, current=-3.0)
+    assert "nothing may flow" in forbidden(D2, "calibrate_idle_current", True)
+    assert not forbidden(D2, "calibrate_idle_current", True, current=0.3)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+def test_what_a_twin_shows_makes_sense(dialect: Dialect) -> None:
+    known = all_known(dialect)
+    commands = dialect.commands
+    assert commands is not None
+    for command in commands.of(known):
+        value = commands.found(command, command.count, known)
+        if value is not None:
+            commands.guard(command, command.count, value, known)
+
+
+def answers(dialect: Dialect, data: bytes) -> list[Any]:
+    """Return the frames in these bytes."""
+    return list(dialect.receiver().feed(data))
+
+
+def test_the_yes_of_an_a5_board() -> None:
+    assert A5.commands is not None
+    answered = A5.commands.answered
+    switch, soc = command_of(A5, "discharge_switch"), command_of(A5, "soc")
+    yes = answers(A5, raw("a5_d9_off_reply"))
+    assert answered(switch, 1, yes) is True
+    assert answered(switch, 0x80, yes) is True
+    assert answered(switch, 2, yes) is None
+    assert answered(command_of(A5, "charge_switch"), 1, yes) is None
+    assert answered(switch, 1, answers(A5, built(A5, "discharge_switch", False))) is None
+    for first, said in ((1, True), (0, None)):
+        body = bytes((0xA5, 1, 0x21, 8, first)) + bytes(7)
+        assert answered(soc, 1, answers(A5, body + bytes((sum(body) % 256,)))) is said
+
+
+@pytest.mark.parametrize("dialect", [D2, P81], ids=lambda dialect: dialect.name)
+def test_the_yes_and_the_no_of_registers(dialect: Dialect) -> None:
+    assert dialect.commands is not None
+    answered = dialect.commands.answered
+    unit = 0xD2 if dialect is D2 else 0x52
+    switch, clock = command_of(dialect, "charge_switch"), command_of(dialect, "clock")
+
+    def said(command: Command, body: bytes, address: int = 2) -> bool | None:
+        crc = crc16(body)
+        return answered(command, address, answers(dialect, body + bytes((crc & 0xFF, crc >> 8))))
+
+    register = switch.field[0].to_bytes(2, "big")
+    assert said(switch, bytes((unit, 6)) + register + b"\x00\x01") is True
+    assert said(switch, bytes((unit, 6, 0, 1, 0, 1))) is None
+    assert said(clock, bytes((unit, 16)) + clock.field[0].to_bytes(2, "big") + b"\x00\x03") is True
+    with pytest.raises(Refused, match="does not take this value") as refused:
+        said(switch, bytes((unit, 0x86, 3)))
+    assert refused.value.code == 3
+    with pytest.raises(Refused, match="exception 11"):
+        said(clock, bytes((unit, 0x90, 11)))
+    if dialect is P81:
+        assert said(switch, bytes((unit, 0x86, 3)), 3) is None
+        assert said(switch, bytes((unit, 6)) + register + b"\x00\x01", 3) is None
+    assert dialect.commands.mirrors is (dialect is D2)
 
 
 def test_addresses() -> None:
@@ -227,7 +478,7 @@ def test_levels_of_the_k_series() -> None:
 
 
 def test_clocks() -> None:
-    for seconds in (0, 59, 86399, 86400 * 59, 86400 * 60, 86400 * 366, 202_593_753, commands.LAST_SECOND - 1):
+    for seconds in (0, 59, 86399, 86400 * 59, 86400 * 60, 86400 * 366, 202_593_753, LAST_SECOND - 1):
         assert dates.clock_seconds(dates.clock_bytes(seconds), 0) == seconds
     for text in ("000000000000", "180d01000000", "181f1f000000", "17021d000000", "180101180000", "313233343536"):
         assert dates.clock_seconds(bytes.fromhex(text), 0) is None
@@ -315,7 +566,7 @@ def test_the_twin_switches(dialect: Dialect, name: str, state: str, query: str) 
     address = 0 if dialect is D2 else 2
     pack = twin(dialect.name, address)
     for on in (False, True, False):
-        (reply,) = pack.answer(commands.command(dialect.name, name, on, address))
+        (reply,) = pack.answer(built(dialect, name, on, address))
         assert [frame[0] for frame in dialect.receiver().feed(reply)] == [ACK]
         answer = ask(dialect, pack, query, address, {})
         assert answer is not None
@@ -327,13 +578,84 @@ def test_the_twin_takes_a_state_of_charge(dialect: Dialect) -> None:
     address = 0 if dialect is D2 else 1
     pack = twin(dialect.name, address)
     pack.values["soc"] = 60.0
-    pack.answer(commands.command(dialect.name, "soc", 80.0, address, clock=1000))
+    pack.answer(built(dialect, "soc", 80.0, address, clock=1000))
     known: dict[str, Any] = {}
     ask(dialect, pack, dialect.probe, address, known)
     assert known["soc"] == 80.0
-    pack.values["soc"] = 59.0
+    pack.values = {**pack.values, "soc": 59.0}
     ask(dialect, pack, dialect.probe, address, known)
     assert known["soc"] == 79.0
+
+
+WRITES = (
+    (A5, "cell_overvoltage_limit", 3.75, "cell_limits"),
+    (A5, "soc", 40.0, "pack"),
+    (D2, "cell_overvoltage_limit", 3.75, "settings"),
+    (D2, "clock", 200_000_000, "clock"),
+    (P81, "cell_overvoltage_limit", 3.75, "settings"),
+    (P81, "design_capacity", 200.0, "settings"),
+)
+
+
+def told(dialect: Dialect, name: str, value: Any, query: str, *faults: str) -> tuple[bytes, Any, Any, Any]:
+    """Return (answer of a twin with faults, what it showed before and after, the twin)."""
+    address = 0 if dialect is D2 else 1
+    pack = twin(dialect.name, address)
+    pack.values = dict(Battery(16).values(EVENING))
+    known = all_known(dialect)
+    asked: list[str] = []
+    pack.mood = lambda fault: asked.append(fault) or fault in faults  # type: ignore[func-returns-value]
+    before = ask(dialect, pack, query, address, known)
+    assert asked == []
+    reply = b"".join(pack.answer(built(dialect, name, value, address, **known)))
+    assert len(asked) == len(set(asked))
+    pack.values = dict(Battery(16).values(EVENING + 1))
+    after = ask(dialect, pack, query, address, known)
+    assert before is not None
+    assert after is not None
+    return reply, before[name], after[name], pack
+
+
+@pytest.mark.parametrize(("dialect", "name", "value", "query"), WRITES)
+def test_the_twin_obeys(dialect: Dialect, name: str, value: Any, query: str) -> None:
+    reply, before, after, pack = told(dialect, name, value, query)
+    assert before != pytest.approx(value)
+    assert after == pytest.approx(value, abs=0.05)
+    assert [frame[0] for frame in answers(dialect, reply)] == [ACK]
+    assert not pack.lost
+
+
+@pytest.mark.parametrize(("dialect", "name", "value", "query"), WRITES)
+def test_the_twin_does_wrong_on_request(dialect: Dialect, name: str, value: Any, query: str) -> None:
+    reply, before, after, _pack = told(dialect, name, value, query, "ignore-writes")
+    assert after == pytest.approx(before, abs=0.05)
+    assert [frame[0] for frame in answers(dialect, reply)] == [ACK]
+    reply, before, after, _pack = told(dialect, name, value, query, "refuse")
+    assert after == pytest.approx(before, abs=0.05)
+    assert [frame[0] for frame in answers(dialect, reply)] == ([] if dialect is A5 else [REFUSAL])
+    reply, before, after, _pack = told(dialect, name, value, query, "clamp")
+    assert after == pytest.approx((before + value) / 2, abs=1.0 if name == "clock" else 0.06)
+    assert [frame[0] for frame in answers(dialect, reply)] == [ACK]
+    reply, before, after, pack = told(dialect, name, value, query, "drop-after-write")
+    assert pack.lost
+    assert after == pytest.approx(value, abs=0.05)
+
+
+def test_a_write_among_the_live_values_is_repeated_and_does_nothing() -> None:
+    pack = twin("daly-d2", 0)
+    pack.mood = lambda fault: pytest.fail("no write")
+    assert pack.answer(raw("d2_doc_write_req")) == [raw("d2_doc_write_req")]
+    known: dict[str, Any] = {}
+    ask(D2, pack, "status", 0, known)
+    assert known["cell_voltages"] == decode(registers.D2_STATUS, raw("d2_status80_a")[3:-2])["cell_voltages"]
+
+
+def test_a_board_answers_to_its_new_number() -> None:
+    pack = twin("daly-p81", 1)
+    (reply,) = pack.answer(built(P81, "board_number", 7))
+    assert [frame[:2] for frame in answers(P81, reply)] == [(ACK, 1)]
+    assert pack.answer(P81.request(P81.query("cells"), 1)) == []
+    assert ask(P81, pack, "settings", 7, {}) is not None
 
 
 def test_twins_share_a_line() -> None:

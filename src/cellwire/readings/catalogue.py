@@ -663,6 +663,7 @@ DALY = (
     ),
     ("soc_limits_raw", "number", LIST, "settings", "limits of the state of charge as sent, not proven"),
     ("settings_raw", "number", LIST, "settings", "registers whose meaning is not known, as sent"),
+    ("current_limit_sides", "bits", STATE, "settings", "limits of the current that are kept above zero, as raw bits"),
 )
 
 # What the gateway itself works out, for packs and for banks; no BMS sends these.

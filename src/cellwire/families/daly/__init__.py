@@ -4,6 +4,7 @@ from ...codec.dialect import FAST, ONCE, REFUSAL, REPLY, SETTINGS, SLOW, Dialect
 from ...codec.errors import Refused
 from ...codec.table import decode
 from .a5 import MOST_PARTS, PARTS, RECORDS, from_board, join, parts_needed
+from .commands import A5, D2, P81
 from .frames import (
     D2_UNIT,
     P81_REQUEST,
@@ -215,6 +216,7 @@ DIALECTS = (
         calm=0.1,
         sum_tolerance=(0.2, 0.01),
         listener=A5Listener,
+        commands=A5,
     ),
     Dialect(
         "daly-d2",
@@ -229,6 +231,7 @@ DIALECTS = (
         tuple(D2_RECORDS.values()),
         calm=0.1,
         sum_tolerance=(0.2, 0.01),
+        commands=D2,
     ),
     Dialect(
         "daly-p81",
@@ -244,5 +247,6 @@ DIALECTS = (
         addresses=tuple(range(1, 17)),
         calm=0.1,
         sum_tolerance=(0.2, 0.01),
+        commands=P81,
     ),
 )

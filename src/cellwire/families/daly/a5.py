@@ -7,6 +7,7 @@ big-endian. Unused bytes at the end of a reply are left over from another one an
 from ...codec.dialect import REPLY
 from ...codec.table import Record
 from .alarms import HARDWARE_1, HARDWARE_2, LIMITS_1, LIMITS_2
+from .currents import sizes
 from .dates import clock_seconds, date_text
 
 TYPE_CHECKING = False
@@ -41,10 +42,7 @@ def _details(values: "Readings", data: bytes) -> None:
 
 
 def _currents(values: "Readings", data: bytes) -> None:
-    # Limits lie on either side of the zero point, without a rule: only their size means something.
-    for name in ("charge_overcurrent", "discharge_overcurrent"):
-        values[name + "_warning"] = abs(values[name + "_warning"])
-        values[name + "_limit"] = abs(values[name + "_limit"])
+    sizes(values)
 
 
 def _clock(values: "Readings", data: bytes) -> None:

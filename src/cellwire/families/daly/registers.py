@@ -16,6 +16,7 @@ from .alarms import (
     LIMITS_2,
     sort_levels,
 )
+from .currents import sizes
 from .dates import clock_seconds, date_text
 
 TYPE_CHECKING = False
@@ -42,9 +43,7 @@ def _d2_status(values: "Readings", data: bytes) -> None:
 
 
 def _d2_settings(values: "Readings", data: bytes) -> None:
-    for name in ("charge_overcurrent", "discharge_overcurrent"):
-        values[name + "_warning"] = abs(values[name + "_warning"])
-        values[name + "_limit"] = abs(values[name + "_limit"])
+    sizes(values)
     # Some units count the sensors of a board in the high byte.
     values["board_sensors"] = [count & 0xFF or count >> 8 for count in values["board_sensors"]]
 

@@ -1,4 +1,4 @@
-"""Simulated Daly packs of the three dialects, for tests and for trying things out without a battery.
+"""Simulated Daly packs of the three dialects: they show what they are told, and obey what is written to them.
 
 Payloads are captured ones with the present values laid over them; frames and checksums are written a second time here.
 """
@@ -8,25 +8,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...codec.table import encode
+from ...codec.table import SIZES, decode, encode
 from . import a5, registers
 from .alarms import K_1, K_2, K_LEVELS_1, K_LEVELS_2, levels_of
-from .dates import clock_bytes
+from .dates import clock_bytes, clock_seconds
 
 Readings = dict[str, Any]
 
-# What no capture shows: limits of a 16-cell LFP pack.
+# What no capture shows: limits of an LFP pack.
 DEFAULTS: Readings = {
     "cell_overvoltage_warning": 3.55,
     "cell_overvoltage_limit": 3.65,
     "cell_undervoltage_warning": 2.8,
     "cell_undervoltage_limit": 2.5,
-    "pack_overvoltage_warning": 56.8,
-    "pack_overvoltage_limit": 58.4,
-    "pack_undervoltage_warning": 44.8,
-    "pack_undervoltage_limit": 40.0,
-    "charge_overcurrent_warning": 100.0,
-    "charge_overcurrent_limit": 120.0,
+    # Below the raw zero, as some boards keep them.
+    "charge_overcurrent_warning": -100.0,
+    "charge_overcurrent_limit": -120.0,
     "discharge_overcurrent_warning": 150.0,
     "discharge_overcurrent_limit": 180.0,
     "temperature_limits_raw": [95, 105, 38, 35, 100, 110, 25, 20],
@@ -35,11 +32,17 @@ DEFAULTS: Readings = {
     "cell_delta_limit": 0.5,
     "temperature_delta_warning": 15,
     "temperature_delta_limit": 20,
+    "balance_start": 3.4,
+    "balance_delta": 0.01,
     "software_version": "30_231111_200B",
     "hardware_version": "DL-R32S-P16S",
 }
 CLOCK_AT_START = 190_000_000
-UNPROVEN_WRITES = range(0x10, 0x21)
+SETTINGS_OF_A5 = range(0x10, 0x21)
+SOC_AND_CLOCK = 0x21
+MOSFETS = {0xD9: "discharge", 0xDA: "charge"}
+RESTART = 0x00
+BOARD_NUMBER = 0x100
 # What stood behind the first byte in a captured reply to D9: memory of an older reply.
 STALE = bytes.fromhex("0d130d210d17c0")
 
@@ -51,6 +54,28 @@ def twin(dialect: str, address: int, variant: str = "") -> "Twin":
     return kinds[dialect](address, variant)
 
 
+def _middle(before: int, wanted: int) -> int:
+    return (before + wanted) // 2
+
+
+def _halfway(record: Any, before: bytes, wanted: bytes) -> bytes:
+    """Return a payload whose numbers lie half-way between two others."""
+    data = bytearray(wanted)
+    for row in record.numbers:
+        place = slice(row[1], row[1] + SIZES[row[2][1]])
+        middle = _middle(int.from_bytes(before[place], "big"), int.from_bytes(wanted[place], "big"))
+        data[place] = middle.to_bytes(place.stop - place.start, "big")
+    return _clock_halfway(bytes(data), before) if record is a5.CLOCK else bytes(data)
+
+
+def _clock_halfway(wanted: bytes, before: bytes) -> bytes:
+    """Return a payload whose clock, its first six bytes, lies half-way between two others."""
+    old, new = clock_seconds(before, 0), clock_seconds(wanted, 0)
+    if old is None or new is None:
+        return wanted
+    return clock_bytes(_middle(old, new)) + wanted[6:]
+
+
 def _captures() -> dict[str, bytes]:
     """Return the bytes of all vectors by id."""
     path = Path(__file__).with_name("vectors.json")
@@ -58,8 +83,20 @@ def _captures() -> dict[str, bytes]:
     return {row["id"]: bytes.fromhex("".join(row["chunks"]) if "chunks" in row else row["hex"]) for row in rows}
 
 
+def _pack_limits(shown: Readings, cell_limits: Readings) -> Readings:
+    """Return limits of the pack that fit those of its cells."""
+    cells = shown.get("cell_count", 16)
+    kinds = [over + kind for over in ("overvoltage", "undervoltage") for kind in ("_warning", "_limit", "_release")]
+    return {
+        "pack_" + name: round(cells * cell_limits["cell_" + name], 1) for name in kinds if "cell_" + name in cell_limits
+    }
+
+
 class Twin:
-    """What the three have in common: values, the state of charge as set, and the bytes that wait for more."""
+    """What the three have in common: values, what was written, and the bytes that wait for more.
+
+    written  readings that were written and that no switch of the battery keeps
+    """
 
     def __init__(self, address: int, variant: str) -> None:
         self.address = address
@@ -68,7 +105,7 @@ class Twin:
         self.mood: Callable[[str], bool] = lambda fault: False
         self.lost = False
         self.values: Readings = {}
-        self.clock = CLOCK_AT_START
+        self.written: Readings = {}
         self._soc_offset = 0.0
         self._heartbeat = 0
         self._buffer = b""
@@ -127,16 +164,26 @@ class Twin:
             shown["balance_mode"] = int(shown["balancing"])
         self._heartbeat = (self._heartbeat + 1) % 256
         shown["heartbeat"] = self._heartbeat
-        return shown
+        return shown | self.written
+
+    def _fate(self) -> str:
+        """Return what becomes of a write: "" when it is obeyed, else the fault. To be asked once a write."""
+        for fault in ("refuse", "ignore-writes", "clamp"):
+            if self.mood(fault):
+                return fault
+        self.lost = self.mood("drop-after-write")
+        return ""
 
     def _set_soc(self, soc: float) -> None:
-        self._soc_offset = 0.0
-        if "soc" in self.values:
-            self._soc_offset = soc - self.values["soc"]
+        self._soc_offset = soc - self.values["soc"] if "soc" in self.values else 0.0
 
-    def _switch(self, side: str, on: bool) -> None:
-        self.values[side + "_switch"] = on
-        self.values[side + "_mosfet"] = on
+    def _switch(self, name: str, on: bool) -> None:
+        if name in ("heating", "fan", "current_limiter"):
+            self.written[name] = on
+            return
+        self.values[name + "_switch"] = on
+        if name != "balancer":
+            self.values[name + "_mosfet"] = on
 
 
 class A5Twin(Twin):
@@ -151,9 +198,10 @@ class A5Twin(Twin):
             for name, data in _captures().items()
             if name.startswith("a5_") and len(data) == 13 and data[1] == 1 and data[2] not in a5.PARTS
         }
-        for command in range(0x59, 0x5F):
+        for command in range(0x59, 0x60):
             self.payloads[command] = encode(a5.RECORDS[command], DEFAULTS)
         self.payloads[0xD8] = bytes(8)
+        self.settled: set[int] = set()  # settings that were written: they are the pack's own from then on
         # A captured moment to stand on, until values are given.
         self.values = {"cell_voltages": [3.3] * 16, "temperatures": [21, 22], "cell_count": 16, "sensor_count": 2}
         self.values |= {"voltage": 52.8, "current": -6.3, "soc": 95.6, "remaining_capacity": 248.64}
@@ -170,38 +218,52 @@ class A5Twin(Twin):
         host, command, data = request[1], request[2], request[4:12]
         if host not in self.hosts:
             return b""
+        if command in MOSFETS or command in (SOC_AND_CLOCK, RESTART) or command in SETTINGS_OF_A5:
+            return self._write(command, data)
         shown = self._shown()
         if command in a5.PARTS:
             parts = self._parts(command, shown)
             return b"".join(self._frame(command, part) for part in parts)
-        if command in (0xD9, 0xDA):
-            self._switch("discharge" if command == 0xD9 else "charge", data[0] == 1)
-            return self._frame(command, data[:1] + STALE)
-        if command == 0x21:
-            self.payloads[0x61] = data
-            self._set_soc((data[6] * 256 + data[7]) / 10)
-            return self._frame(command, b"\x01" + bytes(7))
-        if command in UNPROVEN_WRITES and command + 0x40 in self.payloads:
-            self.payloads[command + 0x40] = data
-            return self._frame(command, data)
-        if command == 0x00:
-            return self._frame(command, bytes(8))
         if command not in self.payloads and command != 0x61:
             return b""
         return self._frame(command, bytes(8) if self.zero and command >= 0x90 else self._payload(command, shown))
 
+    def _write(self, command: int, data: bytes) -> bytes:
+        """Do as told, and answer; the dialect has no way to say no."""
+        read = command + 0x40
+        if command in SETTINGS_OF_A5 and read not in self.payloads:
+            return b""
+        fate = self._fate()
+        if fate == "refuse":
+            return b""
+        if fate != "ignore-writes":
+            if command in MOSFETS:
+                self._switch(MOSFETS[command], data[0] == 1)
+            elif command != RESTART:
+                shown = self._shown()
+                before = self._payload(read, shown)
+                data = _halfway(a5.RECORDS[read], before, data) if fate == "clamp" else data
+                self.payloads[read] = data
+                self.settled.add(read)
+                if command == SOC_AND_CLOCK:
+                    self._set_soc(int.from_bytes(data[6:8], "big") / 10)
+        if command in MOSFETS:
+            return self._frame(command, data[:1] + STALE)
+        return self._frame(command, b"\x01" + bytes(7) if command == SOC_AND_CLOCK else data)
+
     def _payload(self, command: int, shown: Readings) -> bytes:
-        base: bytes = self.payloads.get(command, clock_bytes(self.clock) + bytes(2))
+        base: bytes = self.payloads.get(command, clock_bytes(CLOCK_AT_START) + bytes(2))
         if command == 0x61:
             soc: float = shown.get("soc", 0.0)
             return base[:6] + round(soc * 10).to_bytes(2, "big")
-        if command not in a5.RECORDS:
+        if command not in a5.RECORDS or command in self.settled:
             return base
+        if command == 0x50:
+            return encode(a5.RATING, {"design_capacity": shown.get("design_capacity")}, base)
+        if command == 0x5A:
+            return encode(a5.PACK_LIMITS, _pack_limits(shown, DEFAULTS))
         if command < 0x90 and command != 0x52:
-            # Settings are what was written, whatever the values say; the capacity is the pack's own.
-            return (
-                base if command != 0x50 else encode(a5.RATING, {"design_capacity": shown.get("design_capacity")}, base)
-            )
+            return base
         data = encode(a5.RECORDS[command], shown, base)
         if command == 0x94 and "input_bits" in shown:
             bits = shown["input_bits"] & 15 | shown.get("output_bits", 0) << 4
@@ -252,15 +314,20 @@ class RegisterTwin(Twin):
 
     asked_as = 0xD2
     answers_as = 0xD2
-    # register -> the side that a write switches
+    # register -> what a write switches
     switches: ClassVar[dict[int, str]] = {}
     soc_register = 0
+    clock_register = 0
+    # Writes below are repeated, and do nothing.
+    first_setting = 0
+    # Registers that do something, and of which nothing is kept.
+    actions: ClassVar[tuple[int, ...]] = ()
 
     def __init__(self, address: int, variant: str) -> None:
         super().__init__(address, variant)
         # What a unit does not have reads as FFFF.
         self.memory = bytearray(b"\xff" * 2 * 0x200)
-        self.written: dict[int, int] = {}
+        self.told: dict[int, bytes] = {}  # register -> its two bytes as written
 
     def keep(self, register: int, data: bytes) -> None:
         """Put captured bytes into the registers from `register` on."""
@@ -283,42 +350,52 @@ class RegisterTwin(Twin):
     def _reply(self, request: bytes) -> bytes:
         function = request[1]
         register, word = int.from_bytes(request[2:4], "big"), int.from_bytes(request[4:6], "big")
-        if function == 16:
-            return self._write_many(register, word, request[6:-2])
-        if 2 * (register + (word if function == 3 else 1)) > len(self.memory):
+        if 2 * (register + (1 if function == 6 else word)) > len(self.memory):
             return self._frame(bytes((function | 0x80, 2)))
-        if function == 6:
-            self._write(register, word)
-            return self._frame(request[1:6])
+        if function != 3:
+            return self._write(request, register, request[4:6] if function == 6 else request[6:-2])
         if not 0 < word <= 125:
             return self._frame(bytes((0x83, 3)))
         memory = self._present()
         data = bytes(2 * word) if self.zero else bytes(memory[2 * register : 2 * (register + word)])
         return self._frame(bytes((3, 2 * word)) + data)
 
-    def _write_many(self, register: int, count: int, data: bytes) -> bytes:
-        for number in range(count):
-            self._write(register + number, int.from_bytes(data[2 * number : 2 * number + 2], "big"))
-        return self._frame(bytes((16,)) + register.to_bytes(2, "big") + count.to_bytes(2, "big"))
-
-    def _write(self, register: int, word: int) -> None:
-        if register in self.switches:
-            side = self.switches[register]
-            if side == "balancer":
-                self.values["balancer_switch"] = word == 1
+    def _write(self, request: bytes, register: int, data: bytes) -> bytes:
+        """Do as told, and answer with the head of the request, or with an exception."""
+        yes = self._frame(request[1:6])
+        if register < self.first_setting and register not in self.switches:
+            return yes
+        fate = self._fate()
+        if fate == "refuse":
+            return self._frame(bytes((request[1] | 0x80, 4)))
+        if fate != "ignore-writes" and register not in self.actions:
+            if register in self.switches:
+                self._switch(self.switches[register], data[-1] == 1)
             else:
-                self._switch(side, word == 1)
-        elif register == self.soc_register:
-            self._set_soc(word / 10)
-        self.written[register] = word
+                self._keep_written(register, data, fate == "clamp")
+        return yes
+
+    def _keep_written(self, register: int, data: bytes, clamped: bool) -> None:
+        place = slice(2 * register, 2 * register + len(data))
+        if clamped:
+            before = bytes(self._present()[place])
+            if register == self.clock_register:
+                data = _clock_halfway(data, before)
+            else:
+                middle = _middle(int.from_bytes(before, "big"), int.from_bytes(data, "big"))
+                data = middle.to_bytes(len(data), "big")
+        if register == self.soc_register:
+            self._set_soc(int.from_bytes(data, "big") / 10)
+            return
+        for at in range(0, len(data), 2):
+            self.told[register + at // 2] = data[at : at + 2]
 
     def _present(self) -> bytearray:
-        """Return the registers with the present values in them."""
+        """Return the registers with the present values in them, and with what was written."""
         memory = bytearray(self.memory)
-        for register, word in self.written.items():
-            memory[2 * register : 2 * register + 2] = word.to_bytes(2, "big")
-        shown = self._shown()
-        self._lay_over(memory, shown)
+        self._lay_over(memory, self._shown())
+        for register, word in self.told.items():
+            memory[2 * register : 2 * register + 2] = word
         return memory
 
     def _lay_over(self, memory: bytearray, shown: Readings) -> None:
@@ -343,6 +420,9 @@ class D2Twin(RegisterTwin):
 
     switches: ClassVar[dict[int, str]] = {0xA5: "charge", 0xA6: "discharge", 0xCF: "balancer"}
     soc_register = 0xA7
+    clock_register = 0xD4
+    first_setting = 0x80
+    actions: ClassVar[tuple[int, ...]] = (0xF0, 0xF1, 0xF2, 0xF3)
 
     def __init__(self, address: int, variant: str) -> None:
         super().__init__(address, variant)
@@ -352,7 +432,7 @@ class D2Twin(RegisterTwin):
         self.keep(0xA9, captures["d2_version_c"][3:-2])
         self.keep(0xC9, captures["d2_password"][3:-2])
         self.keep(0xCC, bytes.fromhex("14080f00") + captures["d2_balancer_state_on"][7:-2])
-        self.keep(0xD4, clock_bytes(self.clock))
+        self.keep(0xD4, clock_bytes(CLOCK_AT_START))
 
     def _lay_over(self, memory: bytearray, shown: Readings) -> None:
         if "cell_voltages" in shown:
@@ -360,7 +440,10 @@ class D2Twin(RegisterTwin):
             shown["cell_voltages"] = shown["cell_voltages"][:32]
         whole = memory[: 2 * 80]
         memory[: 2 * 80] = encode(registers.D2_STATUS, shown, bytes(whole))
-        _lay(memory, 0x80, registers.D2_SETTINGS, _only(shown, "charge_switch", "discharge_switch", "design_capacity"))
+        settings = _only(shown, "charge_switch", "discharge_switch", "design_capacity")
+        # The capture is of a pack of four.
+        captured = decode(registers.D2_SETTINGS, bytes(self.memory[2 * 0x80 : 2 * 0xA9]))
+        _lay(memory, 0x80, registers.D2_SETTINGS, settings | _pack_limits(shown, captured))
         memory[2 * 0xA7 : 2 * 0xA8] = memory[2 * 0x2A : 2 * 0x2B]
         if "balancer_switch" in shown:
             memory[2 * 0xCF : 2 * 0xD0] = bytes((0, shown["balancer_switch"]))
@@ -369,8 +452,18 @@ class D2Twin(RegisterTwin):
 class P81Twin(RegisterTwin):
     """A board that is asked as 0x80 plus its number and answers as 0x50 plus its number."""
 
-    switches: ClassVar[dict[int, str]] = {0x121: "charge", 0x122: "discharge", 0xF6: "balancer"}
+    switches: ClassVar[dict[int, str]] = {
+        0x121: "charge",
+        0x122: "discharge",
+        0xF6: "balancer",
+        0xF7: "current_limiter",
+        0x1F7: "heating",
+        0x1F8: "fan",
+    }
     soc_register = 0x116
+    clock_register = 0x123
+    first_setting = 0x100
+    actions: ClassVar[tuple[int, ...]] = (0x119,)
 
     def __init__(self, address: int, variant: str) -> None:
         super().__init__(address, variant)
@@ -400,6 +493,21 @@ class P81Twin(RegisterTwin):
         _lay(memory, 0x00, registers.P81_CELLS, shown)
         _lay(memory, 0x41, registers.P81_STATUS, shown)
         names = ("charge_switch", "discharge_switch", "design_capacity", "charged_total", "discharged_total")
-        _lay(memory, 0x100, registers.P81_SETTINGS, _only(shown, *names))
+        captured = decode(registers.P81_SETTINGS, bytes(self.memory[2 * 0x100 : 2 * 0x151]))
+        settings = _only(shown, *names) | _pack_limits(shown, captured)
+        settings["cell_count_setting"] = shown.get("cell_count")
+        _lay(memory, 0x100, registers.P81_SETTINGS, settings)
         if "soc" in shown:
             memory[2 * 0x116 : 2 * 0x117] = round(shown["soc"] * 10).to_bytes(2, "big")
+
+    def _present(self) -> bytearray:
+        memory = super()._present()
+        # The same clock stands in two places.
+        memory[2 * 0x61 : 2 * 0x64] = memory[2 * 0x123 : 2 * 0x126]
+        return memory
+
+    def _keep_written(self, register: int, data: bytes, clamped: bool) -> None:
+        super()._keep_written(register, data, clamped)
+        if register == BOARD_NUMBER:
+            board = self.told[register][1]
+            self.asked_as, self.answers_as = 0x80 + board, 0x50 + board
