@@ -1,9 +1,9 @@
 """The JBD family: what to ask, what an answer means, in its standard, addressed and UP dialects."""
 
 from ...codec.dialect import ACK, FAST, ONCE, PUSH, REFUSAL, REPLY, SETTINGS, SLOW, Dialect, Query
-from ...codec.errors import ProtocolError, Refused
+from ...codec.errors import ProtocolError
 from ...codec.table import decode
-from . import frames, frontend, parameters, records, up
+from . import commands, frames, frontend, parameters, payload, records, up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,18 +19,7 @@ NAME = 0x05
 COUNTERS = 0xAA
 CHIP = 0x00
 
-REASONS = {
-    0x80: "this BMS does not know the register",
-    0x81: "not allowed now: factory mode is off, or a password is wanted",
-    0x82: "the BMS says that the checksum of the request was wrong",
-    0x83: "the password is wrong",
-}
-
 _PLAIN = {COUNTERS: records.COUNTERS, CHIP: records.CHIP}
-
-
-def _is_coarse(known: "Readings") -> bool:
-    return bool(known.get("coarse_units")) or known.get("function_bits", 0) & 0x1000 != 0
 
 
 def _read_cells(data: bytes) -> "Readings":
@@ -46,7 +35,7 @@ def _read_block(data: bytes, known: "Readings") -> "Readings":
     if len(data) < 3 or len(data) != 3 + 2 * data[2]:
         raise ProtocolError("parameter block: the count does not fit the length")
     first, count = data[0] << 8 | data[1], data[2]
-    values = decode(parameters.block(first, count, _is_coarse(known)), data[3:], known)
+    values = decode(parameters.block(first, count, payload.is_coarse(known)), data[3:], known)
     parameters.finish(values, first, data[3:], known)
     frontend.finish(values, known)
     return values
@@ -58,7 +47,7 @@ def _read_setting(register: int, data: bytes, known: "Readings") -> "Readings":
         return {}
     if len(data) != 2:
         raise ProtocolError(f"{record.name}: {len(data)} bytes, 2 are expected")
-    if _is_coarse(known):
+    if payload.is_coarse(known):
         record = records.COARSE_SETTINGS.get(register, record)
     values = decode(record, data, known)
     if register == 0x38 or register == 0x39:
@@ -123,10 +112,6 @@ def read_up(frame: "Frame", known: "Readings") -> "Readings":
     return decode(record, frame[3], known) if record is not None else {}
 
 
-def _refused(register: int, code: int) -> Refused:
-    return Refused(code, f"register {register:02x}: {REASONS.get(code, 'refused')} (status {code:02x})")
-
-
 def _old_answer(register: int, data: bytes) -> bool:
     # Firmware of 2018 repeats the A5 of the question instead of its register: only the length can tell.
     if register == BASIC:
@@ -155,7 +140,7 @@ def collect(query: Query, address: int, received: "list[Frame]", known: "Reading
             if frame[0] == REPLY and _is_block(query, frame[3]):
                 return read(frame, known)
             if frame[0] == REFUSAL:
-                raise _refused(wanted, frame[3][0])
+                raise frames.refused(wanted, frame[3][0])
             if frame[0] == ACK:
                 return _nothing(wanted)
         elif register == frames.READ and frame[0] == REPLY and _old_answer(wanted, frame[3]):
@@ -178,7 +163,7 @@ def collect_addressed(
             if frame[0] == REPLY:
                 return read_addressed(frame, known)
             if frame[0] == REFUSAL:
-                raise _refused(query.key, frame[3][0])
+                raise frames.refused(query.key, frame[3][0])
             if frame[0] == ACK:
                 return _nothing(query.key)
     return None
@@ -264,6 +249,7 @@ DIALECTS = (
         + (parameters.PARAMETERS,),
         calm=0.06,
         around=((frames.enter_factory_mode(),), (frames.leave_factory_mode(),)),
+        commands=commands.STANDARD,
     ),
     Dialect(
         "jbd-addr",
@@ -278,6 +264,7 @@ DIALECTS = (
         (records.ADDRESSED_BASIC, records.CELLS),
         addresses=tuple(range(16)),
         calm=0.06,
+        commands=commands.ADDRESSED,
     ),
     Dialect(
         "jbd-up",
@@ -292,5 +279,6 @@ DIALECTS = (
         tuple([up.RECORDS[key] for key in sorted(up.RECORDS)]) + (up.STATUS_SENSORS, up.STATUS_END, up.OWN_END),
         addresses=tuple(range(1, 17)),
         calm=0.06,
+        commands=commands.UP,
     ),
 )

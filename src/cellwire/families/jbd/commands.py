@@ -1,139 +1,20 @@
-"""What may be written to a JBD pack, within which limits, and how well each way of writing it is proven.
+"""How JBD packs are written to, in all three dialects. Nothing here sends.
 
-Nothing here sends. A value is checked against its row before anything is packed; `guard` also compares it with the
-other settings of the pack.
+offered.py has what there is to write, payload.py makes the bytes of it.
 """
 
+from ...codec.command import AGREED, CONFIGURE, NUMBER, OPERATE, SWITCH, UNPROVEN, Command, Commands, Mode, shown
+from ...codec.dialect import ACK, REFUSAL
 from ...codec.errors import OutOfRange
-from ...codec.table import encode
-from . import frames, records
+from . import frames, frontend, offered, payload, records, up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ...codec.dialect import Frame
+
     Readings = dict[str, Any]
-
-OPERATE = "operate"
-CONFIGURE = "configure"
-SERVICE = "service"
-
-# captured: seen on a real pack, with its answer; agreed: independent sources say the same; unproven: one source
-CAPTURED = "captured"
-AGREED = "agreed"
-UNPROVEN = "unproven"
-
-# command, register, low, high, grant, proof level; all want factory mode. The register's record packs the value, and
-# the reading of the command's name proves it afterwards.
-SETTINGS = (
-    ("design_capacity", 0x10, 1, 655.35, CONFIGURE, AGREED),
-    ("cycle_capacity", 0x11, 1, 655.35, CONFIGURE, AGREED),
-    ("soc_full_voltage", 0x12, 2.0, 4.4, CONFIGURE, AGREED),
-    ("soc_empty_voltage", 0x13, 1.5, 3.8, CONFIGURE, AGREED),
-    ("self_discharge", 0x14, 0, 10, CONFIGURE, AGREED),
-    ("serial_number_setting", 0x16, 0, 65535, SERVICE, AGREED),
-    ("cycles", 0x17, 0, 65535, SERVICE, AGREED),
-    ("charge_overtemperature_limit", 0x18, 30, 80, CONFIGURE, AGREED),
-    ("charge_overtemperature_release", 0x19, -30, 80, CONFIGURE, AGREED),
-    ("charge_undertemperature_limit", 0x1A, -30, 20, CONFIGURE, AGREED),
-    ("charge_undertemperature_release", 0x1B, -30, 80, CONFIGURE, AGREED),
-    ("discharge_overtemperature_limit", 0x1C, 30, 90, CONFIGURE, AGREED),
-    ("discharge_overtemperature_release", 0x1D, -40, 90, CONFIGURE, AGREED),
-    ("discharge_undertemperature_limit", 0x1E, -40, 10, CONFIGURE, AGREED),
-    ("discharge_undertemperature_release", 0x1F, -40, 90, CONFIGURE, AGREED),
-    ("pack_overvoltage_limit", 0x20, 5.6, 140.8, CONFIGURE, AGREED),
-    ("pack_overvoltage_release", 0x21, 3.0, 140.8, CONFIGURE, AGREED),
-    ("pack_undervoltage_limit", 0x22, 3.0, 108.8, CONFIGURE, AGREED),
-    ("pack_undervoltage_release", 0x23, 3.0, 140.8, CONFIGURE, AGREED),
-    ("cell_overvoltage_limit", 0x24, 2.5, 4.3, CONFIGURE, AGREED),
-    ("cell_overvoltage_release", 0x25, 1.5, 4.3, CONFIGURE, AGREED),
-    ("cell_undervoltage_limit", 0x26, 1.5, 3.5, CONFIGURE, AGREED),
-    ("cell_undervoltage_release", 0x27, 1.5, 4.3, CONFIGURE, AGREED),
-    ("charge_overcurrent_limit", 0x28, 1, 327, CONFIGURE, AGREED),
-    ("discharge_overcurrent_limit", 0x29, 1, 327, CONFIGURE, AGREED),
-    ("balance_start", 0x2A, 2.0, 4.4, CONFIGURE, AGREED),
-    ("balance_delta", 0x2B, 0.003, 0.5, CONFIGURE, AGREED),
-    ("shunt_resistance", 0x2C, 0.1, 3276.7, SERVICE, AGREED),
-    ("sensor_enable_bits", 0x2E, 0, 255, SERVICE, AGREED),
-    ("cell_count_setting", 0x2F, 3, 32, SERVICE, AGREED),
-    ("mosfet_control_time", 0x30, 0, 65535, CONFIGURE, AGREED),
-    ("led_time", 0x31, 0, 65535, CONFIGURE, AGREED),
-    ("soc_80_voltage", 0x32, 1.5, 4.4, CONFIGURE, AGREED),
-    ("soc_60_voltage", 0x33, 1.5, 4.4, CONFIGURE, AGREED),
-    ("soc_40_voltage", 0x34, 1.5, 4.4, CONFIGURE, AGREED),
-    ("soc_20_voltage", 0x35, 1.5, 4.4, CONFIGURE, AGREED),
-    ("hard_cell_overvoltage_limit", 0x36, 2.5, 4.5, CONFIGURE, AGREED),
-    ("hard_cell_undervoltage_limit", 0x37, 1.0, 3.5, CONFIGURE, AGREED),
-    ("charge_undertemperature_delay", 0x3A, 0, 255, CONFIGURE, AGREED),
-    ("charge_overtemperature_delay", 0x3A, 0, 255, CONFIGURE, AGREED),
-    ("discharge_undertemperature_delay", 0x3B, 0, 255, CONFIGURE, AGREED),
-    ("discharge_overtemperature_delay", 0x3B, 0, 255, CONFIGURE, AGREED),
-    ("pack_undervoltage_delay", 0x3C, 0, 255, CONFIGURE, AGREED),
-    ("pack_overvoltage_delay", 0x3C, 0, 255, CONFIGURE, AGREED),
-    ("cell_undervoltage_delay", 0x3D, 0, 255, CONFIGURE, AGREED),
-    ("cell_overvoltage_delay", 0x3D, 0, 255, CONFIGURE, AGREED),
-    ("charge_overcurrent_delay", 0x3E, 0, 255, CONFIGURE, AGREED),
-    ("charge_overcurrent_release_delay", 0x3E, 0, 255, CONFIGURE, AGREED),
-    ("discharge_overcurrent_delay", 0x3F, 0, 255, CONFIGURE, AGREED),
-    ("discharge_overcurrent_release_delay", 0x3F, 0, 255, CONFIGURE, AGREED),
-    ("gps_cutoff_voltage", 0x40, 1.5, 4.4, CONFIGURE, UNPROVEN),
-    ("gps_cutoff_delay", 0x41, 0, 65535, CONFIGURE, UNPROVEN),
-    ("soc_90_voltage", 0x42, 1.5, 4.4, CONFIGURE, UNPROVEN),
-    ("soc_70_voltage", 0x43, 1.5, 4.4, CONFIGURE, UNPROVEN),
-    ("soc_50_voltage", 0x44, 1.5, 4.4, CONFIGURE, UNPROVEN),
-    ("soc_30_voltage", 0x45, 1.5, 4.4, CONFIGURE, UNPROVEN),
-    ("soc_10_voltage", 0x46, 1.5, 4.4, CONFIGURE, UNPROVEN),
-    ("soc_100_voltage", 0x47, 1.5, 4.4, CONFIGURE, UNPROVEN),
-)
-
-# command, bit: one bit of the function word; all the others stay as they were read
-FUNCTIONS = (
-    ("switch_function", 0, CONFIGURE, AGREED),
-    ("load_detection", 1, CONFIGURE, AGREED),
-    ("balancer_switch", 2, OPERATE, CAPTURED),
-    ("balance_only_charging", 3, CONFIGURE, AGREED),
-    ("led_switch", 4, CONFIGURE, AGREED),
-    ("led_capacity", 5, CONFIGURE, AGREED),
-)
-
-# command, bit of E1 (1: off)
-SWITCHES = (
-    ("charge_switch", 0, OPERATE, CAPTURED),
-    ("discharge_switch", 1, OPERATE, CAPTURED),
-)
-
-# command, register, payload, grant, proof level, needs factory mode: no value, only "do it"
-ACTIONS = (
-    ("balance_odd_cells", 0xE2, b"\x00\x01", SERVICE, AGREED, True),
-    ("balance_even_cells", 0xE2, b"\x00\x02", SERVICE, AGREED, True),
-    ("balance_no_cells", 0xE2, b"\x00\x03", SERVICE, AGREED, True),
-    ("recompute_capacity", 0x0A, b"\x01\x00", SERVICE, AGREED, False),
-    ("clear_history", 0x0A, b"\x02\x00", SERVICE, UNPROVEN, False),
-    ("restart", 0x0A, b"\x03\x00", SERVICE, UNPROVEN, False),
-    ("clear_alarms", 0x0A, b"\x04\x00", OPERATE, AGREED, False),
-    # These three can only be undone at the pack itself.
-    ("sleep", 0x0A, b"\x05\x00", SERVICE, UNPROVEN, False),
-    ("power_down", 0x0A, b"\x06\x00", SERVICE, UNPROVEN, False),
-    ("storage", 0x0A, b"\x08\x00", SERVICE, UNPROVEN, False),
-    ("balance_automatically", 0x0A, b"\x07\x00", OPERATE, AGREED, False),
-    ("calibrate_idle_current", 0xAD, b"\x00\x00", SERVICE, UNPROVEN, True),
-)
-
-# command, first register, zero, factor, low, high, grant, proof level, how many cells or sensors; factory mode
-NUMBERS = (
-    ("set_remaining_capacity", 0xE0, 0, 100, 0, 655.35, SERVICE, AGREED, 1),
-    ("calibrate_charge_current", 0xAE, 0, 100, 1, 327, SERVICE, UNPROVEN, 1),
-    ("calibrate_discharge_current", 0xAF, 0, 100, 1, 327, SERVICE, UNPROVEN, 1),
-    ("calibrate_cell", 0xB0, 0, 1000, 1, 5, SERVICE, UNPROVEN, 32),
-    ("calibrate_sensor", 0xD0, 2731, 10, -40, 120, SERVICE, UNPROVEN, 8),
-)
-
-# UP boards: command, first and last address, bit of the outputs word (1: on) or -1 for a number, grant, proof level
-UP = (
-    ("discharge_switch", 0x2902, 0x2904, 0, OPERATE, AGREED),
-    ("charge_switch", 0x2902, 0x2904, 1, OPERATE, AGREED),
-    ("set_soc", 0x2006, 0x2008, -1, SERVICE, UNPROVEN),
-)
 
 # What has to be smaller, what has to be larger.
 ORDER = (
@@ -165,157 +46,214 @@ PER_CELL = (
     ("pack_overvoltage_limit", 2.8, 4.4),
     ("pack_undervoltage_limit", 1.5, 3.4),
 )
-# command, chemistry (the catalogue's battery_type), low, high
-CHEMISTRY = (
-    ("cell_overvoltage_limit", "LFP", 3.4, 3.8),
-    ("cell_overvoltage_limit", "Li-ion", 4.0, 4.3),
-    ("cell_overvoltage_limit", "LTO", 2.5, 2.9),
-    ("cell_undervoltage_limit", "LFP", 2.0, 3.1),
-    ("cell_undervoltage_limit", "Li-ion", 2.5, 3.5),
-)
+# How far a calibration may lie from what is measured, V and K; farther off, something else is wrong.
+FAR = {"calibrate_cell": 0.1, "calibrate_sensor": 10}
+IDLE = 1.0  # A that may be an error of the measurement while no current flows
 
 
-def _in_range(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise OutOfRange(f"{name}: {value} is not between {low} and {high}")
+def needs(command: Command) -> "tuple[str, ...]":
+    """Return the readings that a command of the standard dialect depends on, besides its own."""
+    register, made = command.field[0], command.field[1]
+    found: "list[str]" = []
+    if made == payload.setting:
+        found += [row[0] for row in records.SETTINGS[register].numbers if row[0] != command.name]
+    if made == payload.front_end:
+        # All that shares the register with it; the raw bits carry what has no name.
+        found += [frontend.CURRENT_BITS, frontend.DOUBLE] if register == 0x38 else [frontend.DELAY_BITS]
+        found += [row[0] for row in offered.FRONT_END if row[1] == register and row[0] != command.name]
+    if made == payload.function or made == payload.remaining or made == payload.soc:
+        found.append("function_bits")
+    if register in records.COARSE_SETTINGS:
+        found.append("function_bits")
+    if made == payload.sensor or register == offered.SENSOR_CALIBRATION:
+        found.append("sensor_enable_bits")
+    if command.name == "remaining_capacity":
+        found.append("design_capacity")
+    if made == payload.soc:
+        found.append("full_capacity")
+    for smaller, larger in ORDER:
+        if command.name == smaller:
+            found.append(larger)
+        if command.name == larger:
+            found.append(smaller)
+    if command.name in [row[0] for row in PER_CELL]:
+        found.append("cell_count_setting")
+    return tuple(found)
 
 
-def _on_or_off(name: str, value: float) -> bool:
-    if value not in (0, 1):
-        raise OutOfRange(f"{name}: {value} is neither on nor off")
-    return bool(value)
-
-
-def guard(name: str, value: float, known: "Readings") -> None:
-    """Raise OutOfRange when the value makes no sense beside the pack's other settings."""
+def guard(command: Command, number: int, value: "Any", known: "Readings") -> None:
+    """Raise OutOfRange when the value makes no sense beside what is set and measured."""
+    name = command.name
+    if command.field[1] in (payload.date, payload.string, payload.front_end, payload.shunt):
+        command.field[1](command, number, value, known)
     for smaller, larger in ORDER:
         if name == smaller and larger in known and not value < known[larger]:
             raise OutOfRange(f"{name}: {value} has to be below {larger}, which is {known[larger]}")
         if name == larger and smaller in known and not value > known[smaller]:
             raise OutOfRange(f"{name}: {value} has to be above {smaller}, which is {known[smaller]}")
     cells = known.get("cell_count_setting", known.get("cell_count"))
-    for command, low, high in PER_CELL:
-        if name == command and cells:
-            _in_range(name, value, round(low * cells, 3), round(high * cells, 3))
-    for command, chemistry, low, high in CHEMISTRY:
-        if name == command and known.get("battery_type") == chemistry:
-            _in_range(name, value, low, high)
-
-
-def guard_calibration(name: str, value: float, known: "Readings", number: int = 1) -> None:
-    """Raise OutOfRange when a calibration is too far from what the pack measures now, or cannot be compared."""
-    if name in ("calibrate_cell", "calibrate_sensor"):
-        reading, far = ("cell_voltages", 0.1) if name == "calibrate_cell" else ("temperatures", 10)
-        found = known.get(reading, [])
-        if number > len(found) or found[number - 1] is None or abs(found[number - 1] - value) > far:
-            raise OutOfRange(f"{name}: {value} is more than {far} away from the reading")
-    elif name == "calibrate_charge_current" and not known.get("current", 0) > 0:
+    for command_name, low, high in PER_CELL:
+        if name == command_name and cells:
+            _between(name, value, round(low * cells, 3), round(high * cells, 3))
+    if name == "remaining_capacity":
+        _between(name, value, 0, known.get("design_capacity") or known.get("full_capacity") or 0)
+    if name in FAR:
+        _calibration(command, number, value, known)
+    current = known.get("current")
+    if name == "calibrate_charge_current" and not (current or 0) > 0:
         raise OutOfRange(f"{name}: the pack is not being charged")
-    elif name == "calibrate_discharge_current" and not known.get("current", 0) < 0:
+    if name == "calibrate_discharge_current" and not (current or 0) < 0:
         raise OutOfRange(f"{name}: the pack is not being discharged")
-    elif name == "calibrate_idle_current" and abs(known.get("current", 1)) > 1:
-        raise OutOfRange(f"{name}: a current flows")
-    elif name == "set_remaining_capacity":
-        full: float = known.get("design_capacity") or known.get("full_capacity") or 0
-        _in_range(name, value, 0, full)
+    if name == "calibrate_idle_current" and (current is None or abs(current) > IDLE):
+        raise OutOfRange(f"{name}: {current} A flow now; take every load and charger off first")
 
 
-def pack(row: "tuple[str, int, float, float, str, str]", value: float, known: "Readings") -> bytes:
-    """Return the two bytes of a setting; raise OutOfRange, also when its neighbour in the register is not known.
-
-    known: what was read from this register just before; a delay shares its register with another one.
-    """
-    name, register, low, high = row[0], row[1], row[2], row[3]
-    _in_range(name, value, low, high)
-    record = records.SETTINGS[register]
-    if known.get("coarse_units") or known.get("function_bits", 0) & 0x1000:
-        record = records.COARSE_SETTINGS.get(register, record)
-    values = {name: value}
-    for other in record.numbers:
-        if other[0] != name:
-            if other[0] not in known:
-                raise OutOfRange(f"{name}: {other[0]} shares its register and has to be read first")
-            values[other[0]] = known[other[0]]
-    return encode(record, values)
+def _between(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise OutOfRange(f"{name}: {value} is not between {low} and {high}, which is what fits this pack")
 
 
-def _functions(name: str, bit: int, value: float, known: "Readings") -> bytes:
-    on = _on_or_off(name, value)
-    if "function_bits" not in known:
-        raise OutOfRange(f"{name}: function_bits has to be read first")
-    raw = known["function_bits"] & ~(1 << bit) & 0xFFFF | on << bit
-    return bytes((raw >> 8, raw & 0xFF))
-
-
-def switch_bits(name: str, value: float, known: "Readings") -> int:
-    """Return the E1 word that sets one switch and leaves the other as the user wants it.
-
-    A MOSFET that is off by protection must not be locked: without the lock bit no lock is there, and with it only a
-    MOSFET that no protection explains counts as switched off.
-    """
-    word = 0
-    reasons = [alarm for alarm in known.get("protections", []) if alarm != "mosfet_software_lock"]
-    for other, bit, _grant, _proof in SWITCHES:
-        if other == name:
-            on = _on_or_off(name, value)
-        elif other in known:
-            on = bool(known[other])
-        else:
-            locked = "mosfet_software_lock" in known.get("protections", ())
-            conducts = known.get(other.replace("switch", "mosfet"), True)
-            on = conducts or not locked or bool(reasons)
-        word |= (not on) << bit
-    return word
-
-
-def message(name: str, value: float, known: "Readings", number: int = 1) -> bytes:
-    """Return the standard frame that writes the value; raise OutOfRange or KeyError.
-
-    known: readings of the pack; number: which cell or sensor, for a calibration.
-    """
-    for row in SETTINGS:
-        if row[0] == name:
-            return frames.request(frames.WRITE, row[1], pack(row, value, known))
-    for command, bit, _grant, _proof in FUNCTIONS:
-        if command == name:
-            return frames.request(frames.WRITE, 0x2D, _functions(name, bit, value, known))
-    if name in ("charge_switch", "discharge_switch"):
-        return frames.request(frames.WRITE, 0xE1, bytes((0, switch_bits(name, value, known))))
-    for command, register, data, _grant, _proof, _factory in ACTIONS:
-        if command == name:
-            return frames.request(frames.WRITE, register, data)
-    for command, first, zero, factor, low, high, _grant, _proof, count in NUMBERS:
-        if command == name:
-            _in_range(name, value, low, high)
-            _in_range(name + " number", number, 1, count)
-            if zero == 0 and factor == 100 and known.get("coarse_units"):
-                raise OutOfRange(f"{name}: nobody knows its unit on a pack with coarse units")
-            raw = round(value * factor) + zero
-            return frames.request(frames.WRITE, first + number - 1, bytes((raw >> 8, raw & 0xFF)))
-    raise KeyError(name)
-
-
-def up_message(address: int, name: str, value: float, known: "Readings") -> bytes:
-    """Return the UP frame that writes the value; raise OutOfRange or KeyError."""
-    for command, start, end, bit, _grant, _proof in UP:
-        if command != name:
-            continue
-        if bit < 0:
-            _in_range(name, value, 0, 100)
-            raw = round(value * 100)
-        else:
-            raw = 0
-            for other, _start, _end, place, _own_grant, _own_proof in UP:
-                if place >= 0:
-                    on = _on_or_off(name, int(value)) if other == name else _up_wish(other, known)
-                    raw |= on << place
-        return frames.up_request(address, 0x79, start, end, frames.UP_MARK + bytes((raw >> 8, raw & 0xFF)))
-    raise KeyError(name)
-
-
-def _up_wish(name: str, known: "Readings") -> bool:
-    # These boards have no lock bit: the wish is what the user has set, else what the MOSFET does.
-    found = known.get(name, known.get(name.replace("switch", "mosfet")))
+def _calibration(command: Command, number: int, value: float, known: "Readings") -> None:
+    name, far = command.name, FAR[command.name]
+    found = shown(command, number, known)
     if found is None:
-        raise OutOfRange(f"{name} has to be known before the other switch can be set")
-    return bool(found)
+        raise OutOfRange(f"{name}/{number}: nothing is measured there that it could be compared with")
+    if abs(found - value) > far:
+        raise OutOfRange(f"{name}/{number}: {value} is more than {far:g} away from what is measured, {found}")
+    bits = known.get("sensor_enable_bits")
+    if name == "calibrate_sensor" and bits is not None and int(bits) & (int(bits) + 1):
+        raise OutOfRange(f"{name}: the enabled sensors are not the first ones, so their numbers are not known for sure")
+
+
+def found(command: Command, number: int, known: "Readings") -> "Any":
+    """Return what a pack with the standard dialect shows of a command."""
+    name = command.name
+    if name in (payload.CHARGE, payload.DISCHARGE):
+        return payload.allowed(name, known, True)
+    if command.reading == "function_bits" or command.reading == "sensor_enable_bits":
+        bits = known.get(command.reading)
+        if bits is None or not number:
+            return bits
+        return bool(int(bits) >> (command.field[2] + number - 1) & 1)
+    if name == "reset_counters":
+        counts = [known.get(row[0]) for row in records.COUNTERS.numbers if row[0] != "restarts"]
+        return None if None in counts else not any(counts)
+    current = known.get("current")
+    if current is not None and name == "calibrate_idle_current":
+        return abs(current) <= 0.05
+    if current is not None and name == "calibrate_charge_current":
+        return current if current > 0 else None
+    if current is not None and name == "calibrate_discharge_current":
+        return -current if current < 0 else None
+    return shown(command, number, known)
+
+
+def encode(command: Command, number: int, value: "Any", address: int, known: "Readings") -> "tuple[bytes, ...]":
+    """Return the standard frames of a command; raise OutOfRange."""
+    register, data = _packed(command, number, value, known)
+    frame = frames.request(frames.WRITE, register, data)
+    if command.name == "reset_counters":
+        # Keeping the parameters resets the counters too, and leaves the mode that others behind it still want.
+        return (frames.leave_factory_mode(save=True), frame)
+    return (frame,)
+
+
+def _packed(command: Command, number: int, value: "Any", known: "Readings") -> "tuple[int, bytes]":
+    register, made = command.field[0], command.field[1]
+    data = made if isinstance(made, bytes) else made(command, number, value, known)
+    if register == offered.CELL_CALIBRATION or register == offered.SENSOR_CALIBRATION:
+        register += number - 1
+    return register, data
+
+
+def answered(command: Command, address: int, received: "list[Frame]") -> "bool | None":
+    """Return True when a board with the standard dialect said yes, None while it said nothing; raise Refused."""
+    return _said(command, None, received)
+
+
+def _said(command: Command, address: "int | None", received: "list[Frame]") -> "bool | None":
+    register = command.field[0]
+    count = command.count if register in (offered.CELL_CALIBRATION, offered.SENSOR_CALIBRATION) else 1
+    for frame in received:
+        if frame[1] != address or not isinstance(frame[2], int) or not register <= frame[2] < register + count:
+            continue
+        # Register 00 is also asked for the chip type; only a yes is without data.
+        if frame[0] == ACK:
+            return True
+        if frame[0] == REFUSAL:
+            code = frame[3][0]
+            if register == offered.USE_PASSWORD and code == 0x80:
+                return True  # this firmware has no passwords, so none is wanted
+            raise frames.refused(frame[2], code)
+    return None
+
+
+# Boards with an address: only what does not depend on their parameters, which nobody has shown.
+
+ADDRESSED_SWITCHES = tuple(
+    [
+        Command(name, SWITCH, OPERATE, UNPROVEN, "basic", field=(offered.MOSFETS, payload.switches))
+        for name in (payload.CHARGE, payload.DISCHARGE)
+    ]
+)
+
+
+def encode_addressed(
+    command: Command, number: int, value: "Any", address: int, known: "Readings"
+) -> "tuple[bytes, ...]":
+    """Return the addressed frame of a command; raise OutOfRange."""
+    register, data = _packed(command, number, value, known)
+    return (frames.addressed_request(address, frames.WRITE, register, data),)
+
+
+def answered_addressed(command: Command, address: int, received: "list[Frame]") -> "bool | None":
+    """Return True when the board of this address said yes, None while it said nothing; raise Refused."""
+    return _said(command, address, received)
+
+
+# UP boards: `field` is (first address, payload, last address).
+
+_OUTPUTS = (0x2902, payload.outputs, 0x2904)
+_SHARE = (0x2006, payload.share, 0x2008)
+UP_COMMANDS = (
+    Command(payload.CHARGE, SWITCH, OPERATE, AGREED, "status", field=_OUTPUTS),
+    Command(payload.DISCHARGE, SWITCH, OPERATE, AGREED, "status", field=_OUTPUTS),
+    Command("soc", NUMBER, CONFIGURE, UNPROVEN, "status", high=100, step=0.01, near=0.5, field=_SHARE),
+)
+
+
+def found_up(command: Command, number: int, known: "Readings") -> "Any":
+    """Return what a UP board shows of a command."""
+    return shown(command, number, known) if command.name == "soc" else payload.allowed(command.name, known, False)
+
+
+def encode_up(command: Command, number: int, value: "Any", address: int, known: "Readings") -> "tuple[bytes, ...]":
+    """Return the UP frame of a command; raise OutOfRange."""
+    start, made, end = command.field
+    data = frames.UP_MARK + made(command, number, value, known)
+    return (frames.up_request(address, up.WRITE, start, end, data),)
+
+
+def answered_up(command: Command, address: int, received: "list[Frame]") -> "bool | None":
+    """Return True when the UP board of this address said yes, None while it said nothing: it has no other word."""
+    key = up.WRITE << 16 | command.field[0]
+    for frame in received:
+        if frame[0] == ACK and frame[1] == address and frame[2] == key:
+            return True
+    return None
+
+
+# The pause lets a board answer the first of two frames; a MOSFET or a calibration shows within the settle time.
+STANDARD = Commands(
+    offered.of,
+    encode,
+    answered,
+    guard,
+    needs,
+    found,
+    Mode(offered.ENTER, offered.STAY, offered.SAVE, (0x81,), offered.PASSWORD),
+    pause=0.1,
+    settle=2.0,
+)
+ADDRESSED = Commands(lambda known: ADDRESSED_SWITCHES, encode_addressed, answered_addressed, found=found, settle=2.0)
+UP = Commands(lambda known: UP_COMMANDS, encode_up, answered_up, found=found_up, timeout=1.5, settle=2.0)

@@ -4,6 +4,7 @@ import struct
 
 from ...codec.checksum import crc16, negative_sum16
 from ...codec.dialect import ACK, PUSH, REFUSAL, REPLY, REQUEST
+from ...codec.errors import Refused
 from . import up
 
 TYPE_CHECKING = False
@@ -16,6 +17,12 @@ READ = 0xA5
 WRITE = 0x5A
 # 0 is done; the others are refusals: no such register, not allowed now, checksum, wrong password
 REFUSALS = (0x80, 0x81, 0x82, 0x83)
+REASONS = {
+    0x80: "this BMS does not know the register",
+    0x81: "not allowed now: factory mode is off, or a password is wanted",
+    0x82: "the BMS says that the checksum of the request was wrong",
+    0x83: "the password is wrong",
+}
 FACTORY_CODE = b"\x56\x78"
 SAVE = b"\x28\x28"
 DISCARD = b"\x00\x00"
@@ -39,6 +46,11 @@ def up_request(address: int, function: int, start: int, end: int, data: bytes = 
     """Return a UP frame; the low byte of the CRC comes first."""
     frame = struct.pack(">BBHHH", address, function, start, end, len(data)) + data
     return frame + struct.pack("<H", crc16(frame))
+
+
+def refused(register: int, code: int) -> Refused:
+    """Return the error of a refusal, with its reason in words."""
+    return Refused(code, f"register {register:02x}: {REASONS.get(code, 'refused')} (status {code:02x})")
 
 
 def enter_factory_mode(code: bytes = FACTORY_CODE) -> bytes:

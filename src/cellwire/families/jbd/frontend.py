@@ -67,6 +67,72 @@ DELAYS = Record(
 )
 
 
+CURRENT_BITS, DELAY_BITS = "frontend_current_bits", "frontend_delay_bits"
+DOUBLE = "frontend_double_range"
+RANGED = ("short_circuit_threshold", "discharge_overcurrent_2_threshold")
+# reading: register, lowest bit in it, table in the order of the codes, the same in double range, unit in seconds
+FIELDS: "dict[str, tuple[int, int, tuple[int, ...], tuple[int, ...], int]]" = {
+    "short_circuit_threshold": (0x38, 8, SHORT_CIRCUIT, SHORT_CIRCUIT_DOUBLE, 1),
+    "short_circuit_delay": (0x38, 11, SHORT_CIRCUIT_DELAY, SHORT_CIRCUIT_DELAY, 1000000),
+    "discharge_overcurrent_2_threshold": (0x38, 0, OVERCURRENT, OVERCURRENT_DOUBLE, 1),
+    "discharge_overcurrent_2_delay": (0x38, 4, OVERCURRENT_DELAY, OVERCURRENT_DELAY, 1000),
+    "hard_cell_undervoltage_delay": (0x39, 14, HARD_UNDERVOLTAGE_DELAY, HARD_UNDERVOLTAGE_DELAY, 1),
+    "hard_cell_overvoltage_delay": (0x39, 12, HARD_OVERVOLTAGE_DELAY, HARD_OVERVOLTAGE_DELAY, 1),
+}
+
+
+def allowed(reading: str, known: "Readings") -> "list[float]":
+    """Return the values that a TI front end has for a reading, in its present range."""
+    _register, _bit, single, double, unit = FIELDS[reading]
+    table = double if known.get(DOUBLE) else single
+    return [value / unit if unit > 1 else value for value in table]
+
+
+def code(reading: str, value: "Any", known: "Readings") -> "int | None":
+    """Return the number that stands for a value in the register, None when the front end has no such value."""
+    if reading == DOUBLE:
+        return int(bool(value))
+    if reading == "short_circuit_release_delay":
+        return int(value) if 0 <= value <= 255 and value == int(value) else None
+    there = allowed(reading, known)
+    for index in range(len(there)):
+        if abs(there[index] - value) <= there[index] / 1000:
+            return index
+    return None
+
+
+def registers(known: "Readings") -> "dict[int, bytes]":
+    """Return the registers 38 and 39 with what is known of their fields set in them, as far as their bits are known.
+
+    What agrees with the bits as they were read stays as it is, unless the range changes: the same threshold has
+    another code there.
+    """
+    found: "dict[int, bytes]" = {}
+    raws = {0x38: known.get(CURRENT_BITS), 0x39: known.get(DELAY_BITS)}
+    for register, bits in raws.items():
+        if bits is None:
+            continue
+        raw = int(bits) << (8 if register == 0x39 else 0)
+        was: "Readings" = {}
+        moved = False
+        if register == 0x38:
+            _currents(was, bytes((raw >> 8, raw & 0xFF)))
+            double = bool(known.get(DOUBLE, was[DOUBLE]))
+            moved = double != was[DOUBLE]
+            raw = raw & 0x7FFF | double << 15
+        else:
+            _delays(was, bytes((raw >> 8, 0)))
+            raw |= int(known.get("short_circuit_release_delay", 0)) & 0xFF
+        for reading in FIELDS:
+            at, bit, table = FIELDS[reading][:3]
+            if at == register and reading in known and (moved or known[reading] != was[reading]):
+                number = code(reading, known[reading], known)
+                if number is not None:
+                    raw = raw & ~((len(table) - 1) << bit) | number << bit
+        found[register] = bytes((raw >> 8, raw & 0xFF))
+    return found
+
+
 def finish(values: "Readings", known: "Readings") -> None:
     """Take out what only a TI chip means, and add the limits in ampere when the shunt is known."""
     if known.get("chip_type", "TI") != "TI":

@@ -17,6 +17,7 @@ BLOCKS = ((0, 56), (56, 48), (104, 19), (158, 26))
 def _same_as_registers() -> "tuple[Any, ...]":
     rows = []
     for register, reading, (form, zero, divisor) in records.WORDS:
+        # Number 4 counts in mA what register 14 counts in %: never to be taken for it.
         if 0x10 <= register <= 0x37 and reading != "self_discharge":
             rows.append((reading, 2 * (register - 0x10), form, zero, divisor))
     return tuple(rows)
@@ -26,8 +27,6 @@ PARAMETERS = Record(
     "parameters",
     numbers=_same_as_registers()
     + (
-        # New firmware counts its own consumption in mA here.
-        ("self_discharge", 8, ">H", 0, 1),
         ("function_bits", 58, ">H", 0, 1),
         ("hardware_overcurrent_setting", 80, ">H", 0, 1),
         ("hardware_short_circuit_setting", 82, ">H", 0, 1),
