@@ -114,7 +114,7 @@ QUERIES = (
 
 def obedient_dialect(factory: bool = False) -> Dialect:
     """Return the made-up dialect with commands; with `factory` its settings want a mode."""
-    commands = COMMANDS
+    commands: tuple[Command, ...] = COMMANDS
     mode = None
     around = None
     if factory:
@@ -204,6 +204,7 @@ class House:
         loop = asyncio.get_running_loop()
         self.store = Store(loop.time)
         state = self.store.add(PackState("shed", "fake", "fake", 1, 1.0))
+        state.pinned_id, state.settled = "fake-42", True
         self.poller = Poller(Session(self.link), obedient_dialect(factory), 1, self.store, state)
         self.events = Events(loop.time)
         self.journal = Journal(folder / "journal.jsonl", loop.time)

@@ -176,6 +176,16 @@ async def test_nobody_writes_where_another_master_does(tmp_path: Path) -> None:
 
 
 @warped
+async def test_a_pack_of_which_is_not_known_which_it_is(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.poller.pack.settled = False
+    assert await house.write({"charge_switch": False}) == [("charge_switch", "refused")]
+    assert "which pack this is" in house.results[0].reason
+    with pytest.raises(Denied, match="which pack this is"):
+        await house.control.undo("shed", ANNA)
+
+
+@warped
 async def test_an_unknown_pack(tmp_path: Path) -> None:
     house = House(tmp_path)
     (result,) = await house.control.write("nobody", {"charge_switch": False}, ANNA)

@@ -38,11 +38,16 @@ def test_every_step_between_two_good_states_is_good() -> None:
         changes = [Change(name, value) for name, value in after.items()]
         chance.shuffle(changes)
         assert not contradiction(changes, before, guard, apply)
-        known = dict(before)
-        for change in ordered(changes, known, guard, apply, lambda change, before=before: before[change.name]):
-            guard(change, known)
-            known = apply(change, known)
-        assert known == after
+        assert _walked(changes, before) == after
+
+
+def _walked(changes: list[Change], before: dict[str, Any]) -> dict[str, Any]:
+    """Return what is set after all changes in their order; each has to make sense when its turn comes."""
+    known = before
+    for change in ordered(changes, before, guard, apply, lambda change: before[change.name]):
+        guard(change, known)
+        known = apply(change, known)
+    return known
 
 
 def test_what_contradicts_itself_is_said() -> None:

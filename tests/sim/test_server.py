@@ -27,6 +27,8 @@ class Fake:
         self.values: dict[str, Any] = {"voltage": 12.34}
         self.zero = False
         self.variant = "32S"
+        self.mood: Callable[[str], bool] = lambda fault: False
+        self.lost = False
         self.address = address
         self.pushed: list[bytes] = []
         self._buffer = b""

@@ -38,6 +38,7 @@ class Command:
     reading  what has to show the new value afterwards, "" when nothing does; left out: the name
     query    name of the query that asks for that reading
     low, high, step   of a number, in the unit of the reading; of a text: its length
+    near     how far the reading may lie from what was written, where it is measured; left out: half a step
     words    of a choice
     count    of cells or sensors, for a command that each of them has: "calibrate_cell/3"; 0 for all others
     like     the reading whose unit it has; left out: `reading`, else the name
@@ -73,6 +74,7 @@ class Command:
         hold: bool = False,
         secret: bool = False,
         field: "Any" = None,
+        near: float = 0,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -83,6 +85,7 @@ class Command:
         self.low = low
         self.high = high
         self.step = step
+        self.near = near or step / 2
         self.words = words
         self.count = count
         self.like = like or self.reading or name
@@ -211,8 +214,17 @@ def check(command: Command, number: int, value: "Any") -> "Any":
 
 def same(command: Command, one: "Any", other: "Any") -> bool:
     """Return whether two values are the same to the pack: numbers in the same step of the field."""
+    return _within(command, one, other, command.step / 2)
+
+
+def proves(command: Command, found: "Any", wanted: "Any") -> bool:
+    """Return whether what the pack shows is what was wanted: near enough, where it is measured."""
+    return _within(command, found, wanted, command.near)
+
+
+def _within(command: Command, one: "Any", other: "Any", distance: float) -> bool:
     if one is None or other is None:
         return False
     if command.kind == NUMBER and not isinstance(one, str) and not isinstance(other, str):
-        return bool(abs(one - other) <= command.step / 2 + 1e-9)
+        return bool(abs(one - other) <= distance + 1e-9)
     return bool(one == other)

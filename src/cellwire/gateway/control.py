@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ..codec.command import ACTION, CHOICE, GRANTS, NUMBER, OPERATE, READ, SWITCH, UNPROVEN, Command, same
+from ..codec.command import ACTION, CHOICE, GRANTS, NUMBER, OPERATE, READ, SWITCH, TEXT, UNPROVEN, Command, same
 from ..codec.dialect import SETTINGS
 from ..codec.errors import OutOfRange
 from .caution import chemistry_of
@@ -68,11 +68,22 @@ class Control:
         poller = self._poller_of(pack)
         if poller is None or poller.dialect.commands is None:
             return ()
-        return poller.dialect.commands.of(poller.pack.readings)
+        there = poller.dialect.commands.of(poller.pack.readings)
+        return tuple(command for command in there if command.query not in poller.missing)
 
     def allowed(self, pack: str, grant: str) -> str:
         """Return what is left of a user's grant on this pack."""
         return min(grant, self._grant_of(pack) or READ, key=GRANTS.index)
+
+    def obstacle(self, pack: str, who: Who) -> str:
+        """Return why somebody can write nothing to a pack, "" when something can be."""
+        try:
+            self._poller(pack)
+        except Denied as error:
+            return str(error)
+        if self.allowed(pack, who.grant) == READ:
+            return self._too_little(pack, who, OPERATE)
+        return "" if self.commands(pack) else f"{pack}: too little is known of it yet; wait until it was read"
 
     def values(self, pack: str) -> Readings:
         """Return what the pack shows of each command, by key ("calibrate_cell/3"), as far as it is known."""
@@ -86,6 +97,11 @@ class Control:
                 if value is not None and not command.secret:
                     found[key_of(command, number)] = value
         return found
+
+    def busy(self, pack: str) -> bool:
+        """Return whether somebody changes something on the pack's line now, or reads settings."""
+        poller = self._poller_of(pack)
+        return poller is not None and poller.session.writing.locked()
 
     async def read(self, pack: str, who: Who) -> list[str]:
         """Read all settings of a pack now; return what could not be read, in words.
@@ -197,6 +213,9 @@ class Control:
                 f"{pack}: another master owns this line, and two of them disturb each other; "
                 "use a second port of the pack, or take the other master away"
             )
+        if not poller.pack.settled:
+            # The journal goes by its identity: what was written must not be undone on another pack.
+            raise Denied(f"{pack}: it is not known yet which pack this is; try again in a moment")
         return poller
 
     async def _do(
@@ -216,7 +235,9 @@ class Control:
         except Denied as error:
             return await work.refuse(changes, {}, str(error))
         work.poller = poller
-        work.secrets = {command.name for command in self.commands(pack) if command.secret}
+        commands = self.commands(pack)
+        work.known = bool(commands)
+        work.secrets = {command.name for command in commands if command.secret}
         writing = Writing(poller, chemistry_of(poller.pack.readings, self._chemistry(pack)))
         async with poller.session.writing:
             try:
@@ -231,7 +252,8 @@ class Control:
                         return work.planned(writing, plan)
                     risky = {wish.key: " ".join(writing.dangers(wish)) for wish in plan if writing.dangers(wish)}
                     if risky and not confirmed:
-                        texts = {key: f"it has to be confirmed: {text}" for key, text in risky.items()}
+                        asked = "The page and the console ask for that."
+                        texts = {key: f"it has to be confirmed: {text} {asked}" for key, text in risky.items()}
                         return await work.refuse(changes, texts)
                     return await work.write(writing, plan)
             except OutOfRange as error:
@@ -285,6 +307,7 @@ class _Work:
         self.marks = marks
         self.dry = dry
         self.poller: Poller | None = None
+        self.known = False  # what the pack has
         self.secrets: set[str] = set()
 
     async def refuse(self, changes: Mapping[str, Any], problems: Mapping[str, str], reason: str = "") -> list[Result]:
@@ -292,7 +315,9 @@ class _Work:
         others = f"not tried, because {', '.join(problems)} cannot be done" if problems else reason
         results = []
         for key, value in changes.items():
-            wanted = SECRET if key in self.secrets else value
+            # Of a pack that is not known yet nobody can say what is a secret.
+            hidden = key in self.secrets or (isinstance(value, str) and not self.known)
+            wanted = SECRET if hidden else value
             result = Result(self.pack, key, wanted, result=REFUSED, reason=problems.get(key, others))
             if not self.dry:
                 result = await self._written_down(result)
@@ -310,14 +335,16 @@ class _Work:
         return results
 
     def _begun(self, writing: Writing, wish: Wish) -> Result:
+        secret = wish.command.secret
         return Result(
             self.pack,
             wish.key,
-            wish.value,
-            wish.before,
+            SECRET if secret else wish.value,
+            # There is nothing to go back to from an action.
+            None if secret or wish.command.kind == ACTION else wish.before,
             warnings=writing.warnings(wish),
             dangers=writing.dangers(wish),
-            frames=tuple(wish.frames),
+            frames=() if secret else tuple(wish.frames),
         )
 
     async def write(self, writing: Writing, plan: Sequence[Wish]) -> list[Result]:
@@ -334,8 +361,6 @@ class _Work:
 
     async def _one(self, writing: Writing, wish: Wish) -> Result:
         result = self._begun(writing, wish)
-        if wish.command.secret:
-            result = replace(result, wanted=SECRET, before=None)
         if wish.command.kind != ACTION and same(wish.command, wish.before, wish.value):
             result = replace(result, result=DONE, found=wish.before, frames=(), reason="it was so before; nothing sent")
             return await self._written_down(result)
@@ -410,12 +435,23 @@ def parsed(command: Command, text: str) -> Any:
 
 
 __all__ = [
+    "ACTION",
+    "CHOICE",
     "DONE",
     "NOT_CONFIRMED",
+    "NUMBER",
+    "OPERATE",
+    "READ",
     "REFUSED",
+    "SWITCH",
+    "TEXT",
+    "UNPROVEN",
+    "Command",
     "Control",
     "Denied",
+    "OutOfRange",
     "Result",
     "Who",
     "parsed",
+    "too_little",
 ]

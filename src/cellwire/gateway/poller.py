@@ -114,8 +114,12 @@ class Poller:
 
     def _without(self, query: Query, error: Exception) -> None:
         """Note that a record did not come; what was never answered with anything but silence or a no is missing."""
-        self._noes[query.name] += isinstance(error, Refused)
-        ignored = query.optional and isinstance(error, NoAnswer) and error.silent
+        ignored = passed_over = False
+        if query.optional and isinstance(error, NoAnswer):
+            ignored = error.silent
+            # A stream goes on whole beside a question that is not answered.
+            passed_over = error.kind == "incomplete" and not error.dropped
+        self._noes[query.name] += isinstance(error, Refused) or passed_over
         # A no can be damage too: only the second one counts.
         if query.name not in self._answered and (ignored or self._noes[query.name] > 1):
             self.missing.add(query.name)
@@ -142,7 +146,9 @@ class Poller:
                     verdict = await self._sample([query])
                 except (NoAnswer, ProtocolError) as error:
                     verdict = str(error)
-                if verdict:
+                # What only some packs have is no problem where it is not.
+                absent = query.optional and (verdict == "refused" or query.name in self.missing)
+                if verdict and not absent:
                     problems.append(f"{query.name}: {_reason(verdict)}")
         return problems
 

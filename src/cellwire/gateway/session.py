@@ -153,7 +153,8 @@ class Session:
                     return await self._ask(dialect, query, address, known, timeout or query.timeout, final)
             except (NoAnswer, ProtocolError) as error:
                 self.counts[_kind(error)] += 1
-                self._calm_until = asyncio.get_running_loop().time() + CALM
+                if not isinstance(error, Refused):
+                    self._calm_until = asyncio.get_running_loop().time() + CALM
                 if number == tries - 1 or isinstance(error, Refused):
                     raise
             except LinkError:

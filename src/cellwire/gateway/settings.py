@@ -26,7 +26,7 @@ GROUPS = (
 
 def group_of(command: Command) -> str:
     """Return the group in which people look for a command."""
-    if command.count or "calibrat" in command.name:
+    if "calibrat" in command.name:
         return "calibration"
     if command.kind == ACTION or command.hold:
         return "actions"

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..codec.command import ACTION, GRANTS, READ, UNPROVEN, Command, Commands, check, same
+from ..codec.command import ACTION, GRANTS, READ, UNPROVEN, Command, Commands, check, proves, same
 from ..codec.dialect import SETTINGS
 from ..codec.errors import OutOfRange, ProtocolError, Refused
 from ..links.link import LinkError
@@ -140,9 +140,12 @@ class Writing:
         if live:
             raise Denied(f"the pack cannot be read: {live}")
         problems = await self.poller.read(self._queries(wishes))
+        failed = {problem.partition(":")[0] for problem in problems}
         for wish in wishes:
+            if wish.command.query in self.poller.missing:
+                raise OutOfRange(f"{wish.key}: this pack does not have it")
             wish.before = self.found(wish)
-            if wish.command.reading and wish.before is None and problems:
+            if wish.command.query in failed or self._old(wish, failed):
                 raise Denied(f"{wish.key} cannot be read: {'; '.join(problems)}")
         beyond = contradiction(wishes, self.known, self._guard, self._apply)
         for problem in beyond.values():
@@ -156,12 +159,21 @@ class Writing:
 
     def _queries(self, wishes: Sequence[Wish]) -> list[str]:
         """Return the queries that show the wishes' readings and those that they depend on."""
-        by_reading = {each.reading: each.query for each in self.commands.of(self.known)}
+        by_reading = self._by_reading()
         names = {wish.command.query for wish in wishes}
         for wish in wishes:
             names |= {by_reading[name] for name in self.commands.needs(wish.command) if name in by_reading}
         live = {query.name for query in self.poller.dialect.queries if query.pace == "fast"}
         return sorted(names - live - {""})
+
+    def _by_reading(self) -> dict[str, str]:
+        """Return the name of the query that shows each reading that can be written."""
+        return {each.reading: each.query for each in self.commands.of(self.known)}
+
+    def _old(self, wish: Wish, failed: set[str]) -> bool:
+        """Return whether a wish depends on something known that could not be read again: it may be so no more."""
+        by_reading = self._by_reading()
+        return any(by_reading.get(name) in failed and name in self.known for name in self.commands.needs(wish.command))
 
     def found(self, wish: Wish) -> Any:
         """Return what the pack shows of what is wanted."""
@@ -178,12 +190,12 @@ class Writing:
     def _guard(self, wish: Wish, known: Readings) -> None:
         self.commands.guard(wish.command, wish.number, wish.value, known)
 
-    @staticmethod
-    def _apply(wish: Wish, known: Readings) -> Readings:
+    def _apply(self, wish: Wish, known: Readings) -> Readings:
+        """Return what is known when the wish is done; of a cell or sensor by its key, which no reading has."""
         reading = wish.command.reading
-        if not reading or wish.number:
-            return known
-        return {**known, reading: wish.value}
+        after = {**known, (wish.key if wish.number else reading): wish.value}
+        shows = wish.number or self.commands.found(wish.command, 0, after) == wish.value
+        return after if reading and shows else known
 
     def _encoded(self, wish: Wish, known: Readings) -> tuple[bytes, ...]:
         return self.commands.encode(wish.command, wish.number, wish.value, self.poller.address, known)
@@ -213,7 +225,7 @@ class Writing:
         self._inside = True
         try:
             await self._tell_often(mode.enter)
-        except Refused:
+        except (NoAnswer, Refused):
             if mode.password is None or not self.poller.password:
                 raise
             await self._tell_often(mode.password, self.poller.password)
@@ -302,11 +314,12 @@ class Writing:
         if not command.reading:
             return self._by_its_word(wish, result, trouble)
         found, problem = await self._look(wish, BACK if trouble else self.commands.settle)
-        if same(command, found, wish.value):
+        if proves(wish.command, found, wish.value):
             reason = f"the answer was lost ({trouble}); the pack shows the new value" if trouble else ""
             return replace(result, result=DONE, found=found, reason=reason)
         if found is None:
-            reason = f"{trouble or 'the pack said yes'}; what it is now could not be read: {problem}"
+            hidden = f"could not be read: {problem}" if problem else "the pack does not show"
+            reason = f"{trouble or 'the pack said yes'}; what it is now {hidden}"
             return replace(result, result=NOT_CONFIRMED, reason=reason)
         if wish.before is not None and same(command, found, wish.before):
             reason = f"{trouble or 'the pack said yes'}, but it still shows {text_of(found)}"
@@ -346,7 +359,7 @@ class Writing:
                     end = min(end, loop.time() + self.commands.settle)
             except TROUBLE as error:
                 problem, again = str(error), True
-            if (not problem and same(wish.command, found, wish.value)) or loop.time() >= end:
+            if (not problem and proves(wish.command, found, wish.value)) or loop.time() >= end:
                 return found, problem
 
     async def _read_now(self, wish: Wish) -> str:
