@@ -18,6 +18,7 @@ from typing import Any
 from cellwire.gateway.config import ModbusSettings
 from cellwire.gateway.store import BankState, PackState, Store
 from cellwire.outputs.modbus import Modbus
+from cellwire.outputs.modbus.native import VERSION
 from cellwire.readings.derive import derive
 
 PACKS = ("one", "two", "three", "four")
@@ -103,7 +104,7 @@ async def client(port: int, number: int, clients: int, rate: float, until: float
             found.errors += 1
             break
         found.times.append(loop.time() - begin)
-        begins = struct.pack(">HH", 802, 62) if first else struct.pack(">HH", 1, 0)[:2]
+        begins = struct.pack(">HH", 802, 62) if first else struct.pack(">H", VERSION)
         right = transaction == turn % 65536 and answer[:2] == bytes((3, 2 * count)) and answer[2:].startswith(begins)
         found.errors += not right
         turn += 1

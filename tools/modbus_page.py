@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from cellwire.outputs.modbus import alarms, native, registers, sunspec, values
+from cellwire.outputs.modbus import alarms, native, registers, settable, sunspec, values
 from cellwire.readings.catalogue import BY_NAME
 
 PAGE = Path(__file__).parent.parent / "docs/modbus.md"
@@ -36,6 +36,16 @@ def native_map() -> str:
         where = str(first) if last == first else f"{first} to {last}"
         rows.append((where, kind, step, meaning, source(name or None)))
     return table(("register", "type", "unit", "content", "from"), *rows)
+
+
+def settable_map() -> str:
+    """Return the registers that can be written."""
+    rows = []
+    for first, kind, _, step, command in settable.ROWS:
+        last = first + registers.size(kind) - 1
+        where = str(first) if last == first else f"{first} to {last}"
+        rows.append((where, kind, "1 on, 0 off" if step == settable.SWITCH else step, f"`{command}`"))
+    return table(("register", "type", "unit", "command"), *rows)
 
 
 def status_bits() -> str:
@@ -88,6 +98,7 @@ def _points(points: tuple[sunspec.Point, ...], offset: int) -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "native map": native_map,
+    "registers to write": settable_map,
     "status bits": status_bits,
     "alarm bits": alarm_bits,
     "events": events,

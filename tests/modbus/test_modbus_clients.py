@@ -274,7 +274,7 @@ async def test_mbpoll_reads_the_native_map() -> None:
         tcp = ("-m", "tcp", "-p", port, "-a", 1, "-0", "-1")
         code, said = await mbpoll(*tcp, "-r", 0, "-c", 8, "127.0.0.1")
         assert (code, values_in(said)) == (
-            0, ["1", "481", "0", "1312", "65413 (-123)", "65520 (-16)", "810", "990"]
+            0, ["2", "481", "0", "1312", "65413 (-123)", "65520 (-16)", "810", "990"]
         )  # fmt: skip
         code, said = await mbpoll(*tcp, "-r", 8, "-c", 2, "-t", "4:int", "-B", "127.0.0.1")
         assert (code, values_in(said)) == (0, ["81000", "100000"])
@@ -287,7 +287,7 @@ async def test_mbpoll_reads_the_native_map() -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("-a", 1, "-r", 200), "Illegal data address"),
+        (("-a", 1, "-r", 234), "Illegal data address"),
         (("-a", 1, "-r", 90, "-c", 10), "Illegal data address"),
         (("-a", 9, "-r", 0), "Target device failed to respond"),
         (("-a", 1, "-r", 0, "-t", 0), "Illegal function"),
@@ -334,10 +334,11 @@ async def test_pymodbus() -> None:
             await client.readwrite_registers(read_address=0, read_count=1, address=0, values=[1], device_id=1),
         ]
         assert {answer.exception_code for answer in refused} == {1}
-        assert (await client.read_holding_registers(200, count=1, device_id=1)).exception_code == 2
+        assert (await client.read_holding_registers(200, count=34, device_id=1)).registers[:4] == [0xFFFF] * 4
+        assert (await client.read_holding_registers(199, count=1, device_id=1)).exception_code == 2
         assert (await client.read_holding_registers(0, count=1, device_id=9)).exception_code == 0x0B
         client.close()
-        assert modbus.status["requests"] == 14
+        assert modbus.status["requests"] == 15
         assert modbus.status["exceptions"] == 10
 
 

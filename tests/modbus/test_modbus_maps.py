@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_not_available(kind: str, value: float, factor: flo
 
 def test_native_values() -> None:
     found = native_of(**SHED)
-    assert found[:8] == [1, 0b00111100001, 0, 1312, 65536 - 123, 65536 - 16, 810, 990]
+    assert found[:8] == [2, 0b00111100001, 0, 1312, 65536 - 123, 65536 - 16, 810, 990]
     assert double(found, 8) == 81000
     assert double(found, 10) == 100000
     assert found[12:21] == [7, 4, 2, 3284, 3, 3279, 2, 215, 65536 - 32]
@@ -230,7 +230,7 @@ def test_a_stale_pack(trouble: str) -> None:
     assert stale is not None
     found = words(stale.native)
     kinds = [kind for row in native.ROWS for kind in [row[2]] * row[1] * registers.size(row[2])]
-    assert found[:3] == [1, 2, 7]
+    assert found[:3] == [2, 2, 7]
     assert found[3:] == [0x8000 if kind == "int16" else 0xFFFF for kind in kinds[3:]]
     assert chain(stale.sunspec) == chain(before.sunspec)
     kept = {
@@ -452,7 +452,18 @@ def test_an_image_is_made_once_for_each_sample(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize(
     ("address", "count", "there"),
-    [(0, 1, True), (95, 1, True), (0, 96, True), (96, 1, False), (90, 7, False), (39999, 2, False), (40000, 2, True)],
+    [
+        (0, 1, True),
+        (95, 1, True),
+        (0, 96, True),
+        (96, 1, False),
+        (90, 7, False),
+        (199, 1, False),
+        (200, 34, True),
+        (233, 2, False),
+        (39999, 2, False),
+        (40000, 2, True),
+    ],
 )
 def test_reading_at_the_edges(address: int, count: int, there: bool) -> None:
     found = image(made(**SHED)[0])

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import modbus_page
 import pytest
-from modbus_served import SHED, made, serving
+from modbus_served import SHED, made, port_of, serving
 from test_modbus_clients import mbpoll
+from test_modbus_control import obeying
 
 from cellwire.gateway import config as files
 
 PAGE = modbus_page.PAGE.read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```console\n\$ (.+)\n((?:.*\n)*?)```", PAGE, re.MULTILINE)
+CONSOLE = re.findall(r"^```console\n\$ (.+)\n((?:.*\n)*?)```", PAGE, re.MULTILINE)
+EXAMPLES, WRITING = CONSOLE[:2], CONSOLE[2:]
 CONFIGURATIONS = re.findall(r"^```toml\n(.*?)```", PAGE, re.MULTILINE | re.DOTALL)
 
 
@@ -52,6 +54,25 @@ def test_the_other_configuration(tmp_path: Path) -> None:
     assert files.load(path).modbus.units == ("house", "shed", "garage")
 
 
+async def test_the_example_of_writing(tmp_path: Path) -> None:
+    """The configuration allows it to those whom it names, and mbpoll says what the page says."""
+    ((command, output),) = WRITING
+    path = tmp_path / "cellwire.toml"
+    path.write_text(CONFIGURATIONS[2], encoding="utf-8")
+    config = files.load(path)
+    assert config.modbus.grant == config.packs[0].grant == "operate"
+    assert config.modbus.allow == ("192.168.1.7",)
+    if shutil.which("mbpoll") is None:
+        pytest.skip("mbpoll is not installed")
+    program, *arguments, host, value = shlex.split(command)
+    assert (program, host) == ("mbpoll", "192.168.1.20")
+    async with obeying(tmp_path, config.modbus.grant, config.packs[0].grant) as place:
+        code, said = await mbpoll(*arguments, "-p", port_of(place.modbus), "127.0.0.1", value)
+        assert place.house.pack.writes == [{"charge_switch": False}]
+    assert code == 0, said
+    assert said.strip().endswith(output.strip()), said
+
+
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 2
-    assert len(CONFIGURATIONS) == 2
+    assert (len(EXAMPLES), len(WRITING)) == (2, 1)
+    assert len(CONFIGURATIONS) == 3

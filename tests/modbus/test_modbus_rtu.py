@@ -29,7 +29,7 @@ def sealed(body: bytes) -> bytes:
 
 
 READ = sealed(b"\x01\x03\x00\x00\x00\x01")
-ANSWER = sealed(b"\x01\x03\x02\x00\x01")
+ANSWER = sealed(b"\x01\x03\x02\x00\x02")
 
 
 class Line:
@@ -176,8 +176,8 @@ async def test_answers_and_silence(line: Line) -> None:
         assert modbus.status["addresses"] == [line.ours]
         with terminal(line.theirs) as fd:
             for ask, answer in (
-                (b"\x01\x03\x00\x00\x00\x01", b"\x01\x03\x02\x00\x01"),
-                (b"\x01\x04\x00\x00\x00\x01", b"\x01\x04\x02\x00\x01"),
+                (b"\x01\x03\x00\x00\x00\x01", b"\x01\x03\x02\x00\x02"),
+                (b"\x01\x04\x00\x00\x00\x01", b"\x01\x04\x02\x00\x02"),
                 (b"\x01\x03\x00\x60\x00\x01", b"\x01\x83\x02"),
                 (b"\x01\x03\x00\x00\x00\x7e", b"\x01\x83\x03"),
                 (b"\x01\x06\x00\xc8\x00\x01", b"\x01\x86\x01"),
@@ -220,7 +220,7 @@ async def test_pymodbus(line: Line) -> None:
         client = AsyncModbusSerialClient(line.theirs, baudrate=115200, timeout=2, retries=0)
         assert await client.connect()
         answer = await client.read_holding_registers(0, count=96, device_id=1)
-        assert answer.registers[:4] == [1, 481, 0, 1312]
+        assert answer.registers[:4] == [2, 481, 0, 1312]
         assert (await client.read_input_registers(40000, count=125, device_id=101)).registers[:2] == [0x5375, 0x6E53]
         assert (await client.read_holding_registers(96, count=1, device_id=1)).exception_code == 2
         assert (await client.write_register(200, 1, device_id=1)).exception_code == 1

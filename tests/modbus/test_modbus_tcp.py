@@ -46,8 +46,8 @@ def taken() -> Iterator[socket.socket]:
 @pytest.mark.parametrize(
     ("function", "numbers", "answer"),
     [
-        (3, (0, 1), b"\x03\x02\x00\x01"),
-        (4, (0, 1), b"\x04\x02\x00\x01"),
+        (3, (0, 1), b"\x03\x02\x00\x02"),
+        (4, (0, 1), b"\x04\x02\x00\x02"),
         (3, (0, 0), b"\x83\x03"),
         (4, (0, 126), b"\x84\x03"),
         (3, (0, 65535), b"\x83\x03"),
@@ -55,7 +55,9 @@ def taken() -> Iterator[socket.socket]:
         (3, (), b"\x83\x03"),
         (3, (0, 1, 2), b"\x83\x03"),
         (3, (96, 1), b"\x83\x02"),
-        (3, (200, 4), b"\x83\x02"),
+        (3, (196, 4), b"\x83\x02"),
+        (3, (233, 2), b"\x83\x02"),
+        (3, (200, 2), b"\x03\x04\xff\xff\xff\xff"),
         (3, (65535, 125), b"\x83\x02"),
         (1, (0, 1), b"\x81\x01"),
         (2, (0, 1), b"\x82\x01"),
@@ -111,7 +113,7 @@ async def test_transactions_in_pieces_and_many_at_once() -> None:
             client.writer.write(bytes((byte,)))
             await client.writer.drain()
             await asyncio.sleep(0)
-        assert await client.answer() == (0xBEEF, 255, b"\x03\x02\x00\x01")
+        assert await client.answer() == (0xBEEF, 255, b"\x03\x02\x00\x02")
         client.writer.write(b"".join(request(3, 0, 1, transaction=number) for number in range(500)))
         assert [(await client.answer())[0] for _ in range(500)] == list(range(500))
 
@@ -133,7 +135,7 @@ async def test_what_is_not_modbus_ends_the_connection(noise: bytes, trouble: lis
             client.writer.write(noise)
             assert await client.is_closed()
         async with connected(port) as client:
-            assert await client.ask(3, 0, 1) == b"\x03\x02\x00\x01"
+            assert await client.ask(3, 0, 1) == b"\x03\x02\x00\x02"
     gc.collect()
     assert not trouble
 
@@ -166,7 +168,7 @@ async def test_a_client_that_does_not_take_its_answers(monkeypatch: pytest.Monke
             asked, worst = 0, 0.0
             while modbus.status["clients"] == 2:
                 begin = time.monotonic()
-                assert await other.ask(3, 0, 1) == b"\x03\x02\x00\x01"
+                assert await other.ask(3, 0, 1) == b"\x03\x02\x00\x02"
                 asked, worst = asked + 1, max(worst, time.monotonic() - begin)
             assert modbus.status["clients"] == 1
             assert modbus.status["requests"] - asked < 100_000
@@ -209,7 +211,7 @@ async def test_noise(trouble: list[object]) -> None:
         for _ in range(30):
             await asyncio.gather(*(babble() for _ in range(20)))
         async with connected(port) as client:
-            assert await client.ask(3, 0, 1) == b"\x03\x02\x00\x01"
+            assert await client.ask(3, 0, 1) == b"\x03\x02\x00\x02"
         await until(lambda: modbus.status["clients"] == 0)
         assert modbus.status["state"] == "running"
     gc.collect()
@@ -228,7 +230,7 @@ async def test_the_networks_that_may_connect(caplog: pytest.LogCaptureFixture) -
         assert modbus.status["requests"] == 0
     assert caplog.text.count("127.0.0.1 is in no network of allow") == 1
     async with serving(made(**SHED)[0], allow=("10.0.0.7", "127.0.0.0/8")) as (_, port), connected(port) as client:
-        assert await client.ask(3, 0, 1) == b"\x03\x02\x00\x01"
+        assert await client.ask(3, 0, 1) == b"\x03\x02\x00\x02"
 
 
 @pytest.mark.parametrize("host", ["::", "::1"])
@@ -243,7 +245,7 @@ async def test_the_networks_that_may_connect_by_ipv6(host: str) -> None:
             reader, writer = await asyncio.open_connection("::1", port)
             client = Raw(reader, writer)
             if welcome:
-                assert await client.ask(3, 0, 1) == b"\x03\x02\x00\x01"
+                assert await client.ask(3, 0, 1) == b"\x03\x02\x00\x02"
             else:
                 assert await client.is_closed()
             writer.close()
@@ -254,13 +256,13 @@ async def test_no_more_clients_than_there_may_be(monkeypatch: pytest.MonkeyPatch
     async with serving(made(**SHED)[0]) as (modbus, port):
         async with connected(port) as one, connected(port) as two, connected(port) as three:
             for client in (one, two, three):
-                assert await client.ask(3, 0, 1) == b"\x03\x02\x00\x01"
+                assert await client.ask(3, 0, 1) == b"\x03\x02\x00\x02"
             async with connected(port) as four:
                 assert await four.is_closed()
-            assert await one.ask(3, 0, 1) == b"\x03\x02\x00\x01"
+            assert await one.ask(3, 0, 1) == b"\x03\x02\x00\x02"
         await until(lambda: modbus.status["clients"] == 0)
         async with connected(port) as client:
-            assert await client.ask(3, 0, 1) == b"\x03\x02\x00\x01"
+            assert await client.ask(3, 0, 1) == b"\x03\x02\x00\x02"
 
 
 # Ports
@@ -284,7 +286,7 @@ async def test_a_port_that_is_taken(taken: socket.socket, caplog: pytest.LogCapt
         assert "reason" not in modbus.status
         assert caplog.text.count(f"serves on 127.0.0.1:{port} after") == 1
         async with connected(port) as client:
-            assert await client.ask(3, 0, 1) == b"\x03\x02\x00\x01"
+            assert await client.ask(3, 0, 1) == b"\x03\x02\x00\x02"
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -332,7 +334,7 @@ async def test_port_502_is_for_the_administrator(unprivileged: int, caplog: pyte
         assert f"clients have to use {unprivileged}" in modbus.status["hint"]
         assert modbus.status["hint"] in caplog.text
         async with connected(port) as client:
-            assert await client.ask(3, 0, 1) == b"\x03\x02\x00\x01"
+            assert await client.ask(3, 0, 1) == b"\x03\x02\x00\x02"
 
 
 @pytest.mark.usefixtures("unprivileged", "at_once")
@@ -369,7 +371,7 @@ async def test_everything_is_given_back() -> None:
     async with serving(store) as (modbus, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         client = Raw(reader, writer)
-        assert await client.ask(3, 0, 1) == b"\x03\x02\x00\x01"
+        assert await client.ask(3, 0, 1) == b"\x03\x02\x00\x02"
     assert await client.is_closed()
     writer.close()
     assert modbus.status["addresses"] == []
@@ -415,7 +417,7 @@ async def test_a_pack_is_removed_while_clients_read() -> None:
         # One comes back under its name.
         store.add(PackState("garage", "jbd", "jbd", 1, 2.0))
         async with connected(port) as client:
-            assert await client.ask(3, 0, 2, unit=2) == b"\x03\x04\x00\x01\x00\x02"
+            assert await client.ask(3, 0, 2, unit=2) == b"\x03\x04\x00\x02\x00\x02"
     assert b"\x83\x0b" in seen
     assert len(seen) == 4
 

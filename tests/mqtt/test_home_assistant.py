@@ -127,11 +127,13 @@ def test_the_rules_are_those_of_home_assistant(tmp_path: Path) -> None:
 import json
 from homeassistant.components.binary_sensor import BinarySensorDeviceClass
 from homeassistant.components.mqtt import abbreviations
+from homeassistant.components.number.const import DEVICE_CLASS_UNITS as NUMBER_UNITS, NumberDeviceClass
 from homeassistant.components.sensor.const import DEVICE_CLASS_STATE_CLASSES, DEVICE_CLASS_UNITS, SensorDeviceClass
 print(json.dumps({
     "units": {each: [str(unit) for unit in DEVICE_CLASS_UNITS.get(each, ())] for each in SensorDeviceClass},
     "states": {each: [str(state) for state in DEVICE_CLASS_STATE_CLASSES[each]] for each in SensorDeviceClass},
     "binary": list(BinarySensorDeviceClass),
+    "numbers": {each: [str(unit) for unit in NUMBER_UNITS.get(each, ())] for each in NumberDeviceClass},
     "keys": abbreviations.ABBREVIATIONS,
     "device": abbreviations.DEVICE_ABBREVIATIONS,
 }))
@@ -141,6 +143,8 @@ print(json.dumps({
     for name, (units, states) in rules.SENSOR_CLASSES.items():
         assert units <= set(theirs["units"][name]), name
         assert states <= set(theirs["states"][name]), name
+    for name, units in rules.NUMBER_CLASSES.items():
+        assert units <= set(theirs["numbers"][name]), name
     assert set(theirs["binary"]) >= rules.BINARY_SENSOR_CLASSES
     assert theirs["keys"].items() >= (rules.ABBREVIATIONS.items() - {("t", "topic"), ("cmps", "components")})
     assert theirs["device"].items() >= rules.DEVICE_ABBREVIATIONS.items()

@@ -11,12 +11,14 @@ from discovery_samples import battery, chosen, dashboard, enabled, entities, nam
 from served import served
 from test_app import online, pack, running, until, written
 
+from cellwire.families import dialects
 from cellwire.gateway import config as files
 from cellwire.gateway.config import MqttSettings
+from cellwire.outputs.mqtt import discovery
 from cellwire.outputs.mqtt.classes import LEFT_OUT
 
 PAGE = (Path(__file__).parent.parent.parent / "docs/home-assistant.md").read_text(encoding="utf-8")
-TOML, OLDER = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+TOML, CONTROL, OLDER = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 (CONSOLE,) = re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 COMMANDS = re.findall(r"^\$ (.+)\n(.+)\n", CONSOLE, re.MULTILINE)
 
@@ -60,6 +62,18 @@ def test_the_older_style_is_a_setting(tmp_path: Path) -> None:
     path = tmp_path / "cellwire.toml"
     path.write_text('[[pack]]\nname = "shed"\nlink = "/dev/ttyUSB0"\n' + OLDER, encoding="utf-8")
     assert files.load(path).mqtt.home_assistant.discovery == "entity"
+
+
+def test_what_may_be_changed_is_a_setting(tmp_path: Path) -> None:
+    path = tmp_path / "cellwire.toml"
+    path.write_text(CONTROL, encoding="utf-8")
+    config = files.load(path)
+    assert config.mqtt.grant == config.packs[0].grant == "configure"
+    commands = dialects("jbd")[0].commands
+    assert commands
+    there = discovery.messages(battery(), (), chosen(), commands.of({"cell_count": 4}))
+    for entity_id in re.findall(r"\b(?:switch|number)\.shed_[a-z_]+[a-z]\b", PAGE):
+        assert entity_id in enabled(there), entity_id
 
 
 def test_what_the_page_names_is_there() -> None:

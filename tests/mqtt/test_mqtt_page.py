@@ -53,6 +53,7 @@ def gateway(folder: Path, broker: Mosquitto, more: str = "") -> Iterator[Running
     with served(folder / "port", "jbd") as shed:
         text = CONFIGURATIONS[0].replace("192.168.1.10", f"127.0.0.1:{broker.port}")
         pack = f'[[pack]]\nname = "shed"\nlink = "{shed.path}"\nfamily = "jbd"\naddress = 0\nevery = 0.2\n'
+        pack += 'grant = "operate"\n'
         path = folder / "cellwire.toml"
         path.write_text(f'[web]\nlisten = "127.0.0.1:0"\n[history]\nenabled = false\n{pack}{text}{more}')
         with running("run", "-c", path) as process:
@@ -61,17 +62,18 @@ def gateway(folder: Path, broker: Mosquitto, more: str = "") -> Iterator[Running
 
 @needed
 @pytest.mark.skipif(shutil.which("mosquitto_sub") is None, reason="mosquitto-clients is not installed")
-async def test_the_examples(tmp_path: Path) -> None:
-    with mosquitto(tmp_path) as broker, gateway(tmp_path, broker) as process:
+@pytest.mark.parametrize(("number", "more"), [(0, ""), (1, ""), (2, 'grant = "operate"\n')])
+async def test_the_examples(tmp_path: Path, number: int, more: str) -> None:
+    assert len(EXAMPLES) == 3
+    with mosquitto(tmp_path) as broker, gateway(tmp_path, broker, more) as process:
         async with listening(broker.port) as listener:
             await until(lambda: '"model"' in listener.last.get("cellwire/shed/state", ""), 30)
-        assert len(EXAMPLES) == 3
-        for command, output in EXAMPLES:
-            command = command.replace("-h 192.168.1.10", f"-h 127.0.0.1 -p {broker.port}")
-            result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30, check=False)
-            assert result.returncode in (0, 27), result.stderr  # 27: the time of -W is over
-            for line in output.splitlines():
-                assert any(re.fullmatch(pattern(line), each) for each in result.stdout.splitlines()), (line, result)
+        command, output = EXAMPLES[number]
+        command = command.replace("-h 192.168.1.10", f"-h 127.0.0.1 -p {broker.port}")
+        result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30, check=False)
+        assert result.returncode in (0, 27), result.stderr  # 27: the time of -W is over
+        for line in output.splitlines():
+            assert any(re.fullmatch(pattern(line), each) for each in result.stdout.splitlines()), (line, result)
         assert process.interrupt() == 0
         held = await retained(broker.port)
         assert held["cellwire/status"] == held["cellwire/shed/availability"] == "offline"

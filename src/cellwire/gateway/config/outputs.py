@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from ...codec.command import GRANTS
 from .rules import LISTEN, Conflict, Key, Rule, Values, Wrong, between, matches, one_of, short
 
 SECONDS = between(0, 86400, "a number of seconds")
@@ -45,6 +46,15 @@ def _networks(value: str) -> Wrong | None:
     except ValueError as error:
         return f"{short(value)} is not an address or a network: {error}", 'write such as "192.168.1.0/24"'
     return None
+
+
+def _is_loopback(host: str) -> bool:
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _missing_files(values: Values, *names: str) -> Iterator[Conflict]:
@@ -153,6 +163,9 @@ class MqttSettings:
     ] = None
     certificate: Annotated[Path | None, Key("file with this client's certificate, PEM", example="client.pem")] = None
     key: Annotated[Path | None, Key("file with the key of this client's certificate, PEM", example="client.key")] = None
+    grant: Annotated[
+        str, Key("the most that may be changed over MQTT, where the pack allows it too", one_of(GRANTS))
+    ] = "read"
     single: Annotated[bool, Key("publish each value on a topic of its own, too")] = False
     refresh: Annotated[
         float, Key("seconds after which a state is published again although nothing changed", between(1, 3600))
@@ -209,6 +222,20 @@ class ModbusSettings:
         ),
     ] = ()
     invert_current: Annotated[bool, Key("SunSpec: positive current discharges")] = False
+    grant: Annotated[
+        str, Key("the most that may be changed over Modbus, where the pack allows it too", one_of(GRANTS))
+    ] = "read"
+
+    @staticmethod
+    def conflicts(values: Values) -> Iterator[Conflict]:
+        """Yield a grant that everybody in the network would have."""
+        host = (values.get("listen") or "").rpartition(":")[0].strip("[]")
+        if values.get("grant", "read") != "read" and not values.get("allow") and host and not _is_loopback(host):
+            yield (
+                "grant",
+                "Modbus has no passwords, so anybody in the network could change settings",
+                'write the networks whose clients may connect, such as allow = ["192.168.1.7"]',
+            )
 
 
 @dataclass(frozen=True)

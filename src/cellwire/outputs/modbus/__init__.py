@@ -4,13 +4,15 @@ import asyncio
 from typing import Any
 
 from ...gateway.config import ModbusSettings
-from ...gateway.control import Control
+from ...gateway.control import Control, Who
 from ...gateway.store import Store
+from ..offer import SettingsReader
 from .answers import Answers
 from .place import Place
 from .rtu import RtuServer
 from .tcp import TcpServer
 from .units import Units
+from .writes import Writes
 
 
 class Modbus:
@@ -19,9 +21,10 @@ class Modbus:
     title = "modbus"
 
     def __init__(self, store: Store, settings: ModbusSettings, control: Control | None = None) -> None:
-        self._control = control
-        self._units = Units(store, settings.units, settings.invert_current)
-        self._answers = Answers(self._units)
+        who = Who("modbus", "modbus", settings.grant)
+        self._reader = SettingsReader(store, control, who) if control else None
+        self._units = Units(store, settings.units, settings.invert_current, control)
+        self._answers = Answers(self._units, Writes(self._units, control, settings.grant, self._reader))
         self._tcp = TcpServer(settings.listen, settings.allow, self._answers) if settings.listen else None
         self._rtu = (
             RtuServer(settings.serial, settings.baud, settings.parity, self._answers) if settings.serial else None
@@ -56,6 +59,8 @@ class Modbus:
         async with asyncio.TaskGroup() as group:
             for place in self._places:
                 group.create_task(place.run())
+            if self._reader:
+                group.create_task(self._reader.run())
 
     def failed(self, reason: str) -> None:
         """Note that `run` ended with an error that nobody thought of."""

@@ -1,11 +1,11 @@
-"""The native map, version 1: the rows that are served and documented."""
+"""The native map, version 2: the rows that are served and documented; settable.py has those that can be written."""
 
 from typing import Any
 
 from .registers import registers
 from .values import Values, View, direction, of_battery
 
-VERSION = 1
+VERSION = 2
 
 # bit of the status, name, when it is set
 STATUS = (

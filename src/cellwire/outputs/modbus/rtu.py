@@ -5,7 +5,7 @@ import asyncio
 from ...codec.checksum import crc16
 from ...links.link import LinkError
 from ...links.serial import SerialLink
-from .answers import Answers
+from .answers import WRITE, Answers
 from .place import CannotServe, Place
 
 BITS = 11  # of a byte on the wire, with parity or a second stop bit
@@ -13,6 +13,7 @@ TURN = 3.5  # bytes of silence that end a frame
 SHORTEST_TURN = 0.00175  # seconds, whatever the speed
 # A pause in what arrives that is longer ends a frame: adapters and drivers hand bytes over late, not all at once.
 SILENCE = 0.05
+ECHO = 0.1  # seconds after an answer in which its echo comes from adapters that hear what they send
 SHORTEST, LONGEST = 4, 256  # bytes of a frame
 # function: bytes of a request, and where its own count of further bytes stands
 SIZES = {1: 8, 2: 8, 3: 8, 4: 8, 5: 8, 6: 8, 15: 9, 16: 9}
@@ -78,7 +79,8 @@ class RtuServer(Place):
         super().__init__()
         self._path, self._baud, self._parity = path, baud, parity
         self._answers = answers
-        self._turn = max(TURN * BITS / baud, SHORTEST_TURN)
+        self._byte = BITS / baud
+        self._turn = max(TURN * self._byte, SHORTEST_TURN)
 
     async def serve(self) -> None:
         """Serve until cancelled."""
@@ -95,17 +97,27 @@ class RtuServer(Place):
 
     async def _talk(self, port: SerialLink) -> None:
         receiver = Receiver()
+        data = said = b""
+        loop = asyncio.get_running_loop()
+        heard_until = 0.0
         while True:
             try:
-                async with asyncio.timeout(SILENCE if receiver.waiting else None):
-                    data = await port.receive()
+                if not data:
+                    async with asyncio.timeout(SILENCE if receiver.waiting else None):
+                        data = await port.receive()
                 requests = receiver.feed(data)
             except TimeoutError:
                 requests = receiver.silence()
+            data = b""
             # Whoever asks again waits for one answer only; and after another unit was asked, that one answers.
             for request in requests[-1:]:
-                answer = self._answers.over_serial(request[0], request[1:])
-                if answer is not None:
+                if request == said and loop.time() < heard_until:
+                    continue  # the answer to a write is the same as the request
+                answer = await self._answers.over_serial(request[0], request[1:], self._path)
+                if request[1] in WRITE:
+                    data = port.pending()  # after a while, the master asks somebody else
+                if answer is not None and not data:
                     frame = request[:1] + answer
                     await asyncio.sleep(self._turn)
                     await port.send(frame + crc16(frame).to_bytes(2, "little"))
+                    said, heard_until = frame, loop.time() + self._byte * len(frame) + ECHO

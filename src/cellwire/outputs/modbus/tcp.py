@@ -128,13 +128,14 @@ class TcpServer(Place):
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer until something comes that is not Modbus; raise TimeoutError, EOFError or OSError."""
+        client = str(writer.get_extra_info("peername")[0])
         while True:
             async with asyncio.timeout(IDLE):
                 transaction, protocol, length, unit = HEADER.unpack(await reader.readexactly(HEADER.size))
                 if protocol != 0 or not SHORTEST <= length <= LONGEST:
                     return  # where the next request begins is not known any more
                 request = await reader.readexactly(length - 1)
-                answer = self._answers.over_tcp(unit, request)
+                answer = await self._answers.over_tcp(unit, request, client)
                 writer.write(HEADER.pack(transaction, 0, len(answer) + 1, unit) + answer)
                 await writer.drain()
             await asyncio.sleep(0)  # a client that sends many requests at once must not hold up everything else

@@ -3,8 +3,10 @@
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
+from ...gateway.control import Control
 from ...gateway.store import Store
-from . import native, sunspec
+from ..offer import known
+from . import native, settable, sunspec
 from .values import View
 
 BANKS_FROM = 101
@@ -18,10 +20,11 @@ class Image(NamedTuple):
 
     native: bytes
     sunspec: bytes
+    settable: bytes
 
     def read(self, address: int, count: int) -> bytes | None:
         """Return the registers, None when some of them do not exist."""
-        for base, content in ((0, self.native), (sunspec.BASE, self.sunspec)):
+        for base, content in ((0, self.native), (settable.BASE, self.settable), (sunspec.BASE, self.sunspec)):
             first, end = 2 * (address - base), 2 * (address - base + count)
             if first >= 0 and end <= len(content):
                 return content[first:end]
@@ -34,8 +37,9 @@ class Units:
     pinned: names in the order of their units, from 1; without them packs are from 1 and banks from 101
     """
 
-    def __init__(self, store: Store, pinned: Sequence[str], invert: bool) -> None:
+    def __init__(self, store: Store, pinned: Sequence[str], invert: bool, control: Control | None = None) -> None:
         self.store = store
+        self._control = control
         self.invert = invert
         self._pinned = tuple(pinned)
         self._made: dict[int, tuple[Hashable, Image]] = {}
@@ -65,7 +69,8 @@ class Units:
         made = self._made.get(unit)
         if made is None or made[0] != key:
             view = self._view(unit, name, members, second)
-            made = self._made[unit] = key, Image(native.image(view), sunspec.image(view, self.invert))
+            controls = settable.image(known(self.store, self._control, view.battery))
+            made = self._made[unit] = key, Image(native.image(view), sunspec.image(view, self.invert), controls)
         return made[1]
 
     def _view(self, unit: int, name: str, members: Sequence[str], second: int) -> View:

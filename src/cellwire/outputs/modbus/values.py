@@ -23,7 +23,7 @@ DERIVED = (
      "without current full 5 at `soc` 100, empty 2 at `soc` 0, else holding 6"),
     ("state", "fault 99: any of `faults`; SoC protection 5: a protection of voltage or state of charge; "
      "disconnected 1: both MOSFETs are off; connected 3: a MOSFET conducts, or current flows"),
-    ("control", "always local (1): no commands are taken"),
+    ("control", "always local (1): nothing of SunSpec can be written"),
     ("beat", "counts seconds, 0 to 65534, while the battery is live; then it stands still"),
     ("cell_max_module", "1: a pack is one module"),
     ("cell_min_module", "1: a pack is one module"),

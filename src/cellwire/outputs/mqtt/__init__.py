@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from typing import Any
+from typing import Any, NoReturn
 
 import aiomqtt
 from aiomqtt.exceptions import MqttConnectError
@@ -13,8 +13,10 @@ from ...gateway.control import Control
 from ...gateway.events import Events
 from ...gateway.store import Store
 from .announcer import Memory
+from .commands import Commands
 from .connection import UNSUPPORTED, V5, V311, Broker, NotReady, has_password
 from .session import Session
+from .topics import Topics
 
 log = logging.getLogger("cellwire")
 
@@ -31,11 +33,11 @@ class Mqtt:
     def __init__(self, store: Store, events: Events, settings: MqttSettings, control: Control | None = None) -> None:
         self.control = control
         self.store = store
-        self.events = events
         self.settings = settings
         self._broker = Broker(settings)
         self._version = V311 if settings.protocol == "3.1.1" else V5
         self._memory = Memory()
+        self._commands = Commands(store, events, control, settings.grant, Topics(settings.base))
         self._session: Session | None = None
         self._state = "starting"
         self._reason = ""
@@ -62,6 +64,12 @@ class Mqtt:
 
     async def run(self) -> None:
         """Publish until cancelled."""
+        try:
+            await self._connect()
+        finally:
+            self._commands.end()
+
+    async def _connect(self) -> NoReturn:
         failures = 0
         while True:
             begun = self.store.monotonic()
@@ -85,7 +93,7 @@ class Mqtt:
             async with self._broker.connected(self._version) as client:
                 was_connected = True
                 self._connected()
-                self._session = Session(client, self.store, self.events, self.settings, self._memory)
+                self._session = Session(client, self.store, self.control, self.settings, self._memory, self._commands)
                 await self._session.run()
         except (aiomqtt.MqttError, NotReady) as error:
             return error, was_connected

@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 from ...gateway.config import MqttSettings
+from ...gateway.control import READ, Command, Control
 from ...gateway.store import Battery, Store
-from . import discovery
+from ..offer import granted, offered
+from . import controls, discovery
 from .outbox import Message
+from .retained import Retained
 
 CALM = 1.0  # seconds without anything new of a pack, after which it is announced
 PATIENCE = 30.0  # seconds for a pack that was not read yet to turn out to be one that seems to be gone
@@ -20,40 +23,56 @@ class Known:
     def __init__(self, battery: Battery) -> None:
         self.battery = battery  # when it was last live
         self.names: set[str] = set()
+        self.commands: tuple[Command, ...] = ()  # that may be done over MQTT
+        self.certain = False  # whether those were all, once
         self.described: object = None  # all that its messages are made of
         self.since = 0.0  # when that changed
 
-    def see(self, battery: Battery, now: float) -> None:
+    def see(self, battery: Battery) -> None:
         """Take what is seen of it now."""
         self.battery = battery
         self.names |= discovery.seen(battery.readings)
-        described = (battery.name, battery.every, battery.packs, battery.identity, len(self.names))
+
+    def compare(self, now: float) -> None:
+        """Note whether it is to be described otherwise."""
+        battery = self.battery
+        described: object = (
+            battery.name, battery.every, battery.packs, battery.identity, len(self.names),
+            controls.described(self.commands), self.certain,
+        )  # fmt: skip
         if described != self.described:
             self.described, self.since = described, now
 
 
 class Memory:
-    """What outlives a connection: what was seen by id, the id that each name last had, and what the log has already."""
+    """What outlives a connection: what was seen by id, and the id that each name last had."""
 
     def __init__(self) -> None:
         self.known: dict[str, Known] = {}
         self.identities: dict[str, str] = {}
-        self.warned_of_retained = False
 
 
 class Announcer:
     """The discovery messages on one connection.
 
-    found: retained ones from before, {id: {topic: style}}
+    found: retained ones from before
     """
 
     def __init__(
-        self, store: Store, settings: MqttSettings, memory: Memory, found: dict[str, dict[str, str]], send: Send
+        self,
+        store: Store,
+        settings: MqttSettings,
+        memory: Memory,
+        found: Retained,
+        send: Send,
+        control: Control | None = None,
     ) -> None:
         self._store = store
         self._settings = settings
         self._memory = memory
-        self._found = found
+        self._found = found.discovery
+        self._controls = found.controls  # of commands that have or had an entity, platform by object id, by id
+        self._control = control
         self._send = send
         self._style = settings.home_assistant.discovery
         self._said: dict[str, object] = {}  # what the messages were made of that are published, by id
@@ -66,8 +85,9 @@ class Announcer:
         for battery in self._store.batteries():
             await asyncio.sleep(0)
             if battery.settled and battery.live and self._style != "off":
-                self._memory.known.setdefault(battery.id, Known(battery)).see(battery, now)
+                self._memory.known.setdefault(battery.id, Known(battery)).see(battery)
             if battery.settled:
+                self._see_commands(battery)
                 self._memory.identities[battery.name] = battery.id
                 await self._announce(battery.id, now)
         await self._clear_what_is_gone(now)
@@ -81,12 +101,30 @@ class Announcer:
         """The ids of all that is announced."""
         return list(self._published)
 
+    def _see_commands(self, battery: Battery) -> None:
+        """Note which commands may be done; of a pack that is away, which of those that are known still may."""
+        known, control, grant = self._memory.known.get(battery.id), self._control, self._settings.grant
+        if known is None:
+            return
+        if control is None or control.allowed(battery.name, grant) == READ:
+            known.commands, known.certain = (), True
+        elif battery.live and control.commands(battery.name):
+            known.commands, known.certain = offered(control, battery.name, grant), True
+        else:
+            known.commands = granted(control, battery.name, grant, known.commands)
+        known.compare(self._store.monotonic())
+
     async def _announce(self, identity: str, now: float) -> None:
         known = self._memory.known.get(identity)
         if known is None or known.described == self._said.get(identity) or now - known.since < CALM:
             return
         self._said[identity] = known.described
-        messages = discovery.messages(known.battery, known.names, self._settings)
+        topic = f"{self._settings.base}/{known.battery.name}"
+        there = {name: platform for name, (platform, _) in controls.entities(known.commands, topic).items()}
+        ever = self._controls.setdefault(identity, {})
+        gone = {name: platform for name, platform in ever.items() if name not in there} if known.certain else {}
+        ever.update(there)
+        messages = discovery.messages(known.battery, known.names, self._settings, known.commands, gone)
         found, before = self._found.get(identity, {}), self._published.get(identity, {})
         # Home Assistant keeps its entities when it is told that their messages move, and the old ones go before the new
         # ones come. What was only not seen yet since a restart stays.
@@ -97,6 +135,11 @@ class Announcer:
         self._published[identity] = messages
         await self._publish({topic: text for topic, text in messages.items() if before.get(topic) != text})
         await self._clear(before.keys() - messages.keys())
+        if known.certain and messages:
+            # Those of commands that may not be done any more since an earlier start.
+            old = [topic for topic in found.keys() - messages.keys() if discovery.is_control(topic, self._settings)]
+            self._found[identity] = {each: style for each, style in self._found[identity].items() if each not in old}
+            await self._clear(old)
 
     async def _clear_what_is_gone(self, now: float) -> None:
         there = {battery.name: battery for battery in self._store.batteries()}

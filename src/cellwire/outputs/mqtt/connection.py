@@ -8,10 +8,11 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlsplit
 
 import aiomqtt
+import paho.mqtt.client as paho
 from aiomqtt.exceptions import MqttConnectError
 
 from ...gateway.config import MqttSettings
@@ -189,6 +190,18 @@ class Broker:
                 "write the file with the certificate of its signer as ca into [mqtt]"
             )
         return f"the certificate of {self.place} is not good: {cause.verify_message}; make it anew"
+
+
+def hear(client: aiomqtt.Client, topic: str, take: Callable[[str, bytes, bool, bool], None]) -> None:
+    """Hand what comes on a topic, that is still to be subscribed to, over: topic, payload, retained, sent again.
+
+    aiomqtt does not tell of the last.
+    """
+
+    def came(_client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        take(message.topic, bytes(message.payload), message.retain, message.dup)
+
+    client._client.message_callback_add(topic, came)
 
 
 async def _open(client: aiomqtt.Client) -> None:

@@ -7,13 +7,16 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from ... import __version__
 from ...gateway.config import MqttSettings
+from ...gateway.control import Command
 from ...gateway.store import Battery
 from ...readings.catalogue import CATALOGUE, LIST
+from . import controls
 from .classes import BINARY_SENSOR, DIAGNOSTIC, PLAIN, RAW, SENSOR, look
 
 Payload = dict[str, Any]
@@ -26,6 +29,7 @@ ALARMS = ("faults", "protections", "warnings")
 # Where the serial number of a device is looked for, in the order in which the gateway makes a pack's identity of them.
 SERIALS = ("serial_number", "battery_code", "pack_serial_number", "barcode")
 LONGEST = 255  # characters of a state
+PLATFORMS = (SENSOR, BINARY_SENSOR, *controls.PLATFORMS.values())
 
 
 def seen(readings: Mapping[str, Any]) -> set[str]:
@@ -41,10 +45,17 @@ def seen(readings: Mapping[str, Any]) -> set[str]:
     return found
 
 
-def messages(battery: Battery, names: Collection[str], settings: MqttSettings) -> dict[str, str]:
+def messages(
+    battery: Battery,
+    names: Collection[str],
+    settings: MqttSettings,
+    commands: Sequence[Command] = (),
+    gone: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, str]:
     """Return the retained messages that describe a pack or bank, by topic; none when it is switched off.
 
     names: every reading seen of it since it is settled, as `seen` names them, so that lists keep their length
+    commands: those that may be done; gone: platform by object id of entities of those that may not be any more
     """
     style, prefix = settings.home_assistant.discovery, settings.home_assistant.prefix
     if style == "off" or not battery.settled:
@@ -58,12 +69,15 @@ def messages(battery: Battery, names: Collection[str], settings: MqttSettings) -
         "avty_mode": "all",
         "stat_t": f"{topic}/state",
     }
+    described = _entities(battery, {*names, *seen(battery.readings)}, settings) | controls.entities(commands, topic)
     entities = {
         object_id: (platform, {**entity, "uniq_id": f"{node}-{object_id}"})
-        for object_id, (platform, entity) in _entities(battery, {*names, *seen(battery.readings)}, settings).items()
+        for object_id, (platform, entity) in described.items()
     }
     if style == "device":
-        components = {object_id: {"p": platform, **entity} for object_id, (platform, entity) in entities.items()}
+        # Of a component that is not there any more Home Assistant wants to hear that; left out it would stay.
+        components = {object_id: {"p": platform} for object_id, platform in gone.items() if object_id not in entities}
+        components |= {object_id: {"p": platform, **entity} for object_id, (platform, entity) in entities.items()}
         return {f"{prefix}/device/{node}/config": _json({**shared, "cmps": components})}
     return {
         f"{prefix}/{platform}/{node}/{object_id}/config": _json({**shared, **entity})
@@ -74,13 +88,13 @@ def messages(battery: Battery, names: Collection[str], settings: MqttSettings) -
 def patterns(settings: MqttSettings) -> list[str]:
     """Return the topic filters below which our messages of both styles lie, beside those of others."""
     prefix = settings.home_assistant.prefix
-    return [f"{prefix}/device/+/config", f"{prefix}/{SENSOR}/+/+/config", f"{prefix}/{BINARY_SENSOR}/+/+/config"]
+    return [f"{prefix}/device/+/config", *(f"{prefix}/{platform}/+/+/config" for platform in PLATFORMS)]
 
 
 def owner(topic: str, payload: str, settings: MqttSettings) -> tuple[str, str] | None:
     """Return the identity and style of a message that a gateway with this base topic wrote, None for all others."""
     match = re.fullmatch(
-        re.escape(settings.home_assistant.prefix) + rf"/(?:(device)|{SENSOR}/[^/]+|{BINARY_SENSOR}/[^/]+)/[^/]+/config",
+        re.escape(settings.home_assistant.prefix) + rf"/(?:(device)|(?:{'|'.join(PLATFORMS)})/[^/]+)/[^/]+/config",
         topic,
     )
     try:
@@ -93,6 +107,11 @@ def owner(topic: str, payload: str, settings: MqttSettings) -> tuple[str, str] |
     if not match or not known:
         return None
     return identifier.removeprefix(MARK), "device" if match[1] else "entity"
+
+
+def is_control(topic: str, settings: MqttSettings) -> bool:
+    """Return whether a topic is that of one command's entity."""
+    return topic.removeprefix(settings.home_assistant.prefix + "/").split("/")[0] in controls.OURS
 
 
 def slug(identity: str) -> str:

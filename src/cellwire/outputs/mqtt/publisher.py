@@ -7,7 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from ...gateway.config import MqttSettings
-from ...gateway.store import Battery, Store, problems
+from ...gateway.control import Control
+from ...gateway.store import Battery, Readings, Store, problems
+from ..offer import known, offered
 from .outbox import Message, Outbox
 from .retained import Retained
 from .state import Steady
@@ -39,9 +41,16 @@ class Publisher:
     """
 
     def __init__(
-        self, store: Store, settings: MqttSettings, topics: Topics, outbox: Outbox, retained: Retained
+        self,
+        store: Store,
+        settings: MqttSettings,
+        topics: Topics,
+        outbox: Outbox,
+        retained: Retained,
+        control: Control | None = None,
     ) -> None:
         self._store = store
+        self._control = control
         self._settings = settings
         self._topics = topics
         self._outbox = outbox
@@ -119,7 +128,22 @@ class Publisher:
             del document["id"]
         document["readings"] = dict(shown.steady.readings)
         document["problems"] = problems(shown.steady.readings)
-        return document
+        document.pop("controls", None)
+        controls = self._controls(battery, shown.steady.readings)
+        return {**document, "controls": controls} if controls else document
+
+    def _controls(self, battery: Battery, published: Readings) -> Readings:
+        """Return what a pack shows of the commands that may be done over MQTT; of what moves, what is published."""
+        sources = {each.name: each.reading for each in offered(self._control, battery.name, self._settings.grant)}
+        if not sources:
+            return {}
+        found = {}
+        for key, value in known(self._store, self._control, battery).items():
+            source = sources.get(key.partition("/")[0])
+            if source is not None:
+                moves = source in published and battery.readings[source] == value
+                found[key] = published[source] if moves else value
+        return found
 
     def _publish_single(self, name: str, shown: Shown, changed: Iterable[str]) -> None:
         wanted = shown.steady.readings if self._settings.single else {}

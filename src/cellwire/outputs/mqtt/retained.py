@@ -9,7 +9,7 @@ import aiomqtt
 
 from ...gateway.config import MqttSettings
 from ...readings.catalogue import BY_NAME
-from . import discovery
+from . import controls, discovery
 from .topics import AVAILABILITY, STATE, Topics
 
 QUIET = 0.5  # seconds without a message after which all of them are here
@@ -21,11 +21,13 @@ class Retained:
 
     documents: states by name of the pack or bank
     discovery: {id: {topic: style}}
+    controls: platforms of entities of commands, {id: {object id: platform}}
     """
 
     def __init__(self, topics: Topics, settings: MqttSettings) -> None:
         self.documents: dict[str, dict[str, Any]] = {}
         self.discovery: dict[str, dict[str, str]] = {}
+        self.controls: dict[str, dict[str, str]] = {}
         self._topics = topics
         self._settings = settings
         self._lasts: dict[str, set[str]] = {}
@@ -36,6 +38,9 @@ class Retained:
         if owner is not None:
             identity, style = owner
             self.discovery.setdefault(identity, {})[topic] = style
+            if style == "device":
+                with contextlib.suppress(ValueError, TypeError, LookupError, AttributeError):
+                    self.controls[identity] = controls.kept(payload)
             return
         levels = self._topics.levels(topic)
         if len(levels) != 2:

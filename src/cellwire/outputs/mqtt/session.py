@@ -2,23 +2,21 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Coroutine, Sequence
 from typing import Any, NoReturn
 
 import aiomqtt
 
 from ...gateway.config import MqttSettings
-from ...gateway.events import Events
+from ...gateway.control import Control
 from ...gateway.store import Store
 from . import retained
 from .announcer import Announcer, Memory
-from .connection import GOODBYE
+from .commands import Commands
+from .connection import GOODBYE, hear
 from .outbox import Message, Outbox
-from .publisher import Publisher, as_json
-from .topics import AVAILABILITY, OFFLINE, ONLINE, RESULT, Topics
-
-log = logging.getLogger("cellwire")
+from .publisher import Publisher
+from .topics import AVAILABILITY, OFFLINE, ONLINE, Topics
 
 ROUND = 0.2  # seconds between looks whether packs and banks are still live
 ROUNDS = 5  # of these between looks at everything; of a pack that is read there is one with each sample, too
@@ -26,31 +24,31 @@ ANNOUNCE = 1.0  # seconds between looks for what Home Assistant is to be told
 SPREAD = 2.0  # seconds over which everything is said again when Home Assistant starts
 BATCH = 20  # messages on their way at the same time
 INSIST = 0.5  # seconds until what does not end is told so again
-LONGEST = 200  # characters of a command's value that are repeated
-NO_CONTROL = "this version of Cellwire only reads; use the maker's app to change something"
 
 
 class Session:
     """What is done on one connection.
 
-    memory: of what Home Assistant was told, kept from one connection to the next
+    memory: of what Home Assistant was told; commands: those that came. Both are kept from one connection to the next
     """
 
     def __init__(
         self,
         client: aiomqtt.Client,
         store: Store,
-        events: Events,
+        control: Control | None,
         settings: MqttSettings,
         memory: Memory,
+        commands: Commands,
     ) -> None:
         self.published = 0
         self.outbox = Outbox()
         self._client = client
         self._store = store
-        self._events = events
+        self._control = control
         self._settings = settings
         self._memory = memory
+        self._commands = commands
         self._topics = Topics(settings.base)
         self._publisher: Publisher | None = None
         self._birth = asyncio.Event()
@@ -65,22 +63,27 @@ class Session:
             raise
 
     async def _publish(self) -> NoReturn:
+        for topic in self._topics.commands:
+            hear(self._client, topic, self._commands.take)
+            await self._client.subscribe(topic, qos=1)
         found = await retained.look(self._client, self._topics, self._settings)
         for name, document in found.documents.items():
             if isinstance(document.get("id"), str):
                 self._memory.identities.setdefault(name, document["id"])
-        publisher = Publisher(self._store, self._settings, self._topics, self.outbox, found)
-        announcer = Announcer(self._store, self._settings, self._memory, found.discovery, self._send)
+        publisher = Publisher(self._store, self._settings, self._topics, self.outbox, found, self._control)
+        announcer = Announcer(self._store, self._settings, self._memory, found, self._send, self._control)
         self._publisher = publisher
-        await self._client.subscribe(self._topics.commands, qos=1)
+        reader = self._commands.reader
         if self._settings.home_assistant.discovery != "off":
             await self._client.subscribe(self._birth_topic)
         await _first_to_fail(
             self._receive(),
+            self._tell(),
             self._drain(),
             self._look_around(publisher),
             self._follow(publisher),
             self._announce(announcer, publisher),
+            *([reader.run()] if reader else []),
         )
 
     # Out
@@ -95,6 +98,17 @@ class Session:
     async def _drain(self) -> None:
         while True:
             await self._send(await self.outbox.take(BATCH))
+
+    async def _tell(self) -> None:
+        """Tell what became of commands."""
+        answers = self._commands.answers
+        while True:
+            answer = await answers.get()
+            try:
+                await self._send([answer])
+            except BaseException:
+                answers.put_nowait(answer)  # on the next connection
+                raise
 
     async def _look_around(self, publisher: Publisher) -> None:
         """Look at everything each second, in between whether it is live: what grows old tells nobody."""
@@ -141,37 +155,22 @@ class Session:
 
     async def _say_good_bye(self) -> None:
         """Say that nothing is live any more, as far as there is time for it."""
+        self._commands.end()
+        answers = self._commands.answers
         names = self._publisher.live if self._publisher else []
         topics = [self._topics.status, *(self._topics.of(name, AVAILABILITY) for name in names)]
         with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
             async with asyncio.timeout(GOODBYE):
                 await self._send([Message(topic, OFFLINE, 1) for topic in topics])
+                await self._send([answers.get_nowait() for _ in range(answers.qsize())])
 
     # In
 
     async def _receive(self) -> None:
         async for message in self._client.messages:
-            topic = message.topic.value
-            payload = message.payload.decode("utf-8", "replace") if isinstance(message.payload, bytes) else ""
-            levels = self._topics.levels(topic)
-            if topic == self._birth_topic:
-                if payload == ONLINE and not message.retain:
-                    self._birth.set()
-            elif len(levels) == 3 and levels[1] == "set":
-                if not message.retain:
-                    await self._answer(levels[0], levels[2], payload[:LONGEST])
-                elif payload and not self._memory.warned_of_retained:
-                    self._memory.warned_of_retained = True
-                    log.warning("mqtt: retained commands are ignored, such as that on %s; send without retain", topic)
-
-    async def _answer(self, name: str, command: str, value: str) -> None:
-        battery = self._store.battery(name)
-        reason = NO_CONTROL if battery else f"there is no pack or bank {name}"
-        answer = {"command": command, "value": value, "result": "refused", "reason": reason}
-        identity = battery.id if battery and battery.settled else ""
-        text = f"{name}: {command} = {value} over MQTT was refused: {reason}"
-        self._events.add("command", text, identity, name, **answer)
-        await self._send([Message(self._topics.of(name, RESULT), as_json(answer), 1, retain=False)])
+            payload = bytes(message.payload) if isinstance(message.payload, bytes) else b""
+            if message.topic.value == self._birth_topic and payload == ONLINE.encode() and not message.retain:
+                self._birth.set()
 
 
 async def _first_to_fail(*works: Coroutine[Any, Any, None]) -> NoReturn:

@@ -15,7 +15,7 @@ FUZZ = 1e-9  # what arithmetic adds to a difference; far below the last decimal 
 class Steady:
     """The published readings of one pack or bank.
 
-    bands: how far a value must move, by quantity, 0 where none is named
+    bands: how far a value must move, by quantity, 0 where none is named; settings do not tremble, they have none
     periods: seconds between two changes, by group; what appears or vanishes does not wait
     """
 
@@ -35,7 +35,8 @@ class Steady:
                 group = GROUP[name]
                 if now - self._changed.get(group, -math.inf) < self._periods[group]:
                     continue
-                value = held(self.readings[name], value, self._bands.get(QUANTITY[name], 0.0))
+                band = 0.0 if group == "settings" else self._bands.get(QUANTITY[name], 0.0)
+                value = held(self.readings[name], value, band)
                 if value == self.readings[name]:
                     continue
             self.readings[name] = value

@@ -12,7 +12,8 @@ class Topics:
         self.base = base
         self.status = f"{base}/status"
         self.of_all = f"{base}/+/+"
-        self.commands = f"{base}/+/set/+"
+        # The second is that of commands which each cell or sensor has.
+        self.commands = (f"{base}/+/set/+", f"{base}/+/set/+/+")
 
     def of(self, name: str, last: str) -> str:
         """Return a topic of the pack or bank of that name."""
