@@ -76,8 +76,8 @@ def pack_text(name: str, link: str, more: str = "") -> str:
 
 
 @contextlib.contextmanager
-def house(folder: Path, guests: bool = True, users: bool = True) -> Iterator[House]:
-    """Yield a running gateway; with users it has one of each grant."""
+def house(folder: Path, guests: bool = True, users: bool = True, grant: str = "read") -> Iterator[House]:
+    """Yield a running gateway; with users it has one of each grant. grant: what may be done to its packs."""
     folder.mkdir(exist_ok=True)
     port = free_port()
     with contextlib.ExitStack() as stack:
@@ -88,7 +88,7 @@ def house(folder: Path, guests: bool = True, users: bool = True) -> Iterator[Hou
         text = f'# The house\n[web]\nlisten = "127.0.0.1:{port}"\nguests = {str(guests).lower()}\n'
         text += "[history]\nevery = 1.0\ncommit = 1.0\n"
         text += '[[bank]]\nname = "house"\npacks = ["shed", "garage"]\n'
-        text += "".join(pack_text(name, pack.path) for name, pack in packs.items())
+        text += "".join(pack_text(name, pack.path, f'grant = "{grant}"\n') for name, pack in packs.items())
         (folder / "cellwire.toml").write_text(text, encoding="utf-8")
         for name, grant in GRANTS.items() if users else ():
             result = called(
@@ -117,7 +117,7 @@ class Watched:
 
     def _said(self, kind: str, text: str) -> None:
         # What the browser itself says of an answer like 401 is no mistake of the page.
-        if kind in ("error", "warning") and not re.search(r"status of (401|403|422|429|409)", text):
+        if kind in ("error", "warning") and not re.search(r"status of (400|401|403|422|429|409)", text):
             self.complaints.append(text)
 
     def _asked(self, request: Request) -> None:

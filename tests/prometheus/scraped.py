@@ -18,7 +18,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from cellwire.gateway.config import WebSettings
+from cellwire.gateway.control import Control
 from cellwire.gateway.events import Events
+from cellwire.gateway.journal import Journal
 from cellwire.gateway.store import BankState, PackState, Store
 from cellwire.outputs import prometheus
 from cellwire.outputs.web import Web
@@ -51,6 +53,7 @@ class Still:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.store = Store(clock)
         self.events = Events(clock)
+        self.control = Control(Journal(Path("/nowhere"), clock), self.events, lambda name: None, lambda name: None)
         self.history = None
         self.started = clock()
         self.readings = everything()

@@ -17,9 +17,17 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+sys.path.append(str(Path(__file__).parent.parent))  # also when this file is run by itself
+from fakes import FakeLink
+from obedient import ObedientPack, obedient_dialect
+
 from cellwire.gateway import config as files
 from cellwire.gateway.config import WebSettings
+from cellwire.gateway.control import Control
 from cellwire.gateway.events import Event, Events
+from cellwire.gateway.journal import Journal
+from cellwire.gateway.poller import Poller
+from cellwire.gateway.session import Session
 from cellwire.gateway.store import BankState, PackState, Store
 from cellwire.outputs.web import ChangeRefused, Web
 from cellwire.outputs.web.access import Access
@@ -224,7 +232,11 @@ class FakeHistory:
 
 
 class FakeDesk:
-    """A gateway whose packs are made up; `step` makes them move."""
+    """A gateway whose packs are made up; `step` makes them move.
+
+    The van obeys writes, or misbehaves as its `mood` says; of the other packs nobody knows what they speak.
+    grants: what each pack accepts
+    """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.store = Store(clock)
@@ -240,6 +252,13 @@ class FakeDesk:
             pack = self.store.add(PackState(name, family, dialect, 1, 1.0))
             pack.pinned_id, pack.settled = IDS[name], True
         self.store.add_bank(BankState("house", ("shed", "garage")))
+        self.van = ObedientPack()
+        self.van.link = FakeLink(self.van)
+        van = self.store.packs["van"]
+        self.pollers = {"van": Poller(Session(self.van.link), obedient_dialect(), 1, self.store, van)}
+        self.grants = dict.fromkeys(families, "service")
+        # Its file is named when it is served.
+        self.control = Control(Journal(Path("/nowhere"), clock), self.events, self.pollers.get, self.grants.get)
         self.step()
 
     def step(self) -> None:
@@ -381,7 +400,9 @@ async def serving(
     if set_up and not access.exists():
         Access(access, time.time).add_user(NAME, PASSWORD, "service")
     whole = {"listen": "127.0.0.1:0", "access": access, **settings}
-    server = Web(desk or FakeDesk(), WebSettings(**whole))
+    desk = desk or FakeDesk()
+    desk.control.journal.path = folder / "journal.jsonl"
+    server = Web(desk, WebSettings(**whole))
     await server.start()
     try:
         yield server

@@ -29,6 +29,7 @@ from cellwire.outputs.web.visit import WRITES
 TITLES = {
     "": "Open to everybody",
     "read": "With the grant `read`",
+    "operate": "With the grant `operate`",
     "configure": "With the grant `configure`",
     "service": "With the grant `service`",
 }

@@ -48,7 +48,7 @@ async def server(tmp_path: Path, desk: FakeDesk) -> AsyncIterator[Web]:
 
 
 def path_of(route: Route) -> str:
-    return route.path[1:].replace("{name}", "shed")
+    return route.path[1:].replace("{name}", "shed").replace("{chemistry}", "lfp")
 
 
 def kinds(desk: FakeDesk) -> list[str]:
@@ -91,8 +91,10 @@ async def test_guests_read_when_that_is_wanted(tmp_path: Path, route: Route) -> 
     async with serving(tmp_path, guests=True) as server, calling(server) as caller:
         query = {"/history": "?of=van&names=voltage&points=5", "/energy": "?of=van"}
         query["/export"] = f"?of=van&start={server.site.desk.store.clock() - 60:.0f}"
-        path = path_of(route).replace("banks/shed", "banks/house") + query.get(route.path, "")
-        assert (await caller.get(path)).status == 200
+        path = path_of(route).replace("banks/shed", "banks/house").replace("packs/shed", "packs/van")
+        # A backup is of what was read.
+        assert (await caller.call("POST", "packs/van/settings/read")).status == 200
+        assert (await caller.get(path + query.get(route.path, ""))).status == 200
 
 
 async def test_guests_may_do_no_more_than_read(tmp_path: Path, desk: FakeDesk) -> None:

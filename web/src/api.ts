@@ -204,6 +204,7 @@ export interface MqttSettings {
   base?: string | null;
   protocol?: string;
   single?: boolean;
+  grant?: Grant;
   home_assistant?: { discovery?: string; prefix?: string | null };
 }
 
@@ -213,6 +214,7 @@ export interface ModbusSettings {
   serial?: string | null;
   baud?: number;
   parity?: string;
+  grant?: Grant;
   invert_current?: boolean;
 }
 
@@ -275,6 +277,76 @@ export interface Token {
   [more: string]: unknown;
 }
 
+/** One thing that can be set on a pack; docs/api.md has the keys. */
+export interface Command {
+  command: string;
+  kind: "switch" | "number" | "choice" | "text" | "action";
+  group: string;
+  meaning: string;
+  grant: Grant;
+  proof: "captured" | "agreed" | "unproven";
+  value?: Value;
+  age?: number; // seconds since the value was read
+  reading?: string;
+  unit?: string;
+  decimals?: number;
+  low?: number;
+  high?: number;
+  step?: number;
+  words?: string[];
+  count?: number;
+  warning?: string;
+  danger?: string;
+  secret?: boolean;
+  hold?: boolean;
+}
+
+export interface ControlSettings {
+  pack: string;
+  allowed: Grant;
+  reason: string;
+  commands: Command[];
+  problems?: string[];
+}
+
+export type Setting = boolean | number | string;
+export type Changes = Record<string, Setting>;
+
+/** What became of one command, or would. */
+export interface Result {
+  command: string;
+  before?: Value;
+  wanted?: Value;
+  found?: Value;
+  result?: "done" | "refused" | "not_confirmed";
+  reason?: string;
+  warnings?: string[];
+  dangers?: string[];
+  frames?: string[];
+  entry?: number;
+}
+
+export interface JournalEntry {
+  entry: number;
+  time?: number;
+  who?: string;
+  source?: string;
+  command?: string;
+  before?: Value;
+  wanted?: Value;
+  found?: Value;
+  result?: "sent" | "done" | "refused" | "not_confirmed";
+  reason?: string;
+  undo?: number;
+}
+
+/** What a backup or the starting values of a chemistry want changed. */
+export interface Wanted {
+  changes: Changes;
+  warnings: string[];
+  skipped: Record<string, string>;
+}
+
 /** What the gateway refused, in words for people; status 0: it could not be reached. */
 export class ApiError extends Error {
   constructor(
@@ -289,12 +361,16 @@ export class ApiError extends Error {
 
 export const session = signal<Session | null>(null);
 
-const GRANTS: readonly Grant[] = ["read", "operate", "configure", "service"];
+export const GRANTS: readonly Grant[] = ["read", "operate", "configure", "service"];
+
+/** Tell whether whoever has a grant may do what needs another one. */
+export function enough(has: Grant | null | undefined, needed: Grant): boolean {
+  return !!has && GRANTS.indexOf(has) >= GRANTS.indexOf(needed);
+}
 
 /** Tell whether whoever looks may do what needs this grant. */
 export function may(grant: Grant): boolean {
-  const has = session.value?.grant;
-  return !!has && GRANTS.indexOf(has) >= GRANTS.indexOf(grant);
+  return enough(session.value?.grant, grant);
 }
 
 /** Return the whole address of an API route with its query. */
@@ -351,6 +427,7 @@ async function call<T>(method: string, path: string, body?: unknown, query?: Rec
 }
 
 const part = encodeURIComponent;
+const ofPack = (pack: string, what: string): string => `packs/${part(pack)}/${what}`;
 type Query = Record<string, string | number | undefined>;
 
 const get = <T>(path: string, query?: Query, signal?: AbortSignal): Promise<T> => call<T>("GET", path, undefined, query, signal);
@@ -393,6 +470,17 @@ export const api = {
     rows<GatewayEvent>(await get<unknown>("events", { ...query, kinds: kinds?.join(",") }, signal)),
   stored: async () => (await get<{ packs: StoredPack[] }>("stored")).packs,
   exportAddress: (query: { of: string; start: number; end: number; format: "csv" | "jsonl" }) => address("export", query),
+
+  settings: (pack: string) => get<ControlSettings>(ofPack(pack, "settings")),
+  readSettings: (pack: string) => call<ControlSettings>("POST", ofPack(pack, "settings/read")),
+  plan: async (pack: string, changes: Changes, unproven: boolean) => (await call<{ results: Result[] }>("POST", ofPack(pack, "plan"), { changes, unproven })).results,
+  command: async (pack: string, changes: Changes, unproven: boolean, confirm: string) =>
+    (await call<{ results: Result[] }>("POST", ofPack(pack, "commands"), { changes, unproven, confirm })).results,
+  undo: async (pack: string, entry: number, confirm: string) => (await call<{ results: Result[] }>("POST", ofPack(pack, "undo"), { entry, confirm })).results,
+  journal: async (pack: string, limit: number) => (await get<{ entries: JournalEntry[] }>(ofPack(pack, "journal"), { limit })).entries,
+  backupAddress: (pack: string) => address(ofPack(pack, "backup")),
+  restore: (pack: string, text: string, unproven: boolean) => call<Wanted>("POST", ofPack(pack, "restore"), { text, unproven }),
+  preset: (pack: string, chemistry: string, unproven: boolean) => get<Wanted>(ofPack(pack, `presets/${chemistry}`), { unproven: unproven ? "yes" : "no" }),
 
   configuration: () => get<Configuration>("configuration"),
   putPack: (name: string, value: PackSettings) => call<unknown>("PUT", "configuration/packs/" + part(name), value),

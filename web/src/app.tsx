@@ -29,6 +29,7 @@ interface View {
 const VIEWS: Record<string, View> = {
   "": { show: Overview },
   pack: { show: Pack },
+  control: { load: async () => (await import("./views/control/Control")).Control },
   history: { load: async () => (await import("./views/history/History")).History },
   packs: { load: async () => (await import("./views/packs/Packs")).Packs, offered: () => may("configure") },
   events: { load: async () => (await import("./views/events/Events")).Events },
@@ -65,12 +66,17 @@ export async function begin(): Promise<void> {
   });
 }
 
+let listening: string | null = null; // who the stream is for; null: a guest
+
 /** Listen to the gateway while somebody may read; send everybody else to the login. */
 function guard(): void {
   const who = session.value;
   const { view } = route.value;
   if (!who) return;
   if (who.grant) {
+    // Not everything on the stream is for everybody.
+    if (listening !== who.user) stop();
+    listening = who.user;
     void start();
     return;
   }
@@ -235,7 +241,7 @@ function Navigation({ class: which }: { class: string }) {
   return (
     <nav class={which} aria-label={t("app.navigation")}>
       {NAVIGATION.filter(([name]) => VIEWS[name]?.offered?.() ?? true).map(([name, icon, text]) => (
-        <a key={name} href={link(name)} aria-current={view === name || (name === "" && view === "pack") ? "page" : undefined}>
+        <a key={name} href={link(name)} aria-current={view === name || (name === "" && (view === "pack" || view === "control")) ? "page" : undefined}>
           <Icon name={icon} />
           <span>{t(text)}</span>
         </a>

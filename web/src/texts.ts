@@ -1,4 +1,5 @@
 /** Every English text of the page, in one place, so that it can be translated. {name} is replaced by a value. */
+import { control } from "./texts/control";
 import { events } from "./texts/events";
 import { history } from "./texts/history";
 import { packs } from "./texts/packs";
@@ -145,6 +146,7 @@ const texts = {
   "pack.switches.blocks": "blocks",
   "pack.switches.allowed": "allowed by the user",
   "pack.switches.forbidden": "switched off by the user",
+  "pack.switches.away": "The pack does not answer, so nothing can be switched now.",
   "pack.switch.charge": "Charge",
   "pack.switch.discharge": "Discharge",
   "pack.switch.balancer": "Balancer",
@@ -273,6 +275,7 @@ const texts = {
   "group.other": "Other",
 
   // Views with texts of their own, each in its file.
+  ...control,
   ...history,
   ...packs,
   ...events,

@@ -37,11 +37,17 @@ test("what is left empty of a new pack is not sent", () => {
   });
 });
 
+test("what may be done to a pack is sent once it is more than reading, and when it was", () => {
+  expect(packSettings({ ...GOOD, grant: "configure" }, null).grant).toBe("configure");
+  expect(packSettings({ ...GOOD, grant: "read" }, { name: "shed", link: "x", grant: "operate" }).grant).toBe("read");
+  expect("grant" in packSettings(GOOD, null)).toBe(false);
+});
+
 test("what is emptied is taken away, what the form does not show is left alone", () => {
   const before = { name: "shed", link: "/dev/ttyUSB0", grant: "operate" as const, address: 3, capacity: 100, invert_current: true, limits: { chemistry: "lfp" as const, charge_voltage: 3.45 } };
   const fields = { ...packFields(before), capacity: "", invert_current: false, "limits.charge_voltage": "" };
   expect(packSettings(fields, before)).toEqual({
-    name: "shed", link: "/dev/ttyUSB0", address: 3, every: 2, invert_current: false, capacity: null, limits: { chemistry: "lfp", charge_voltage: null },
+    name: "shed", link: "/dev/ttyUSB0", address: 3, every: 2, grant: "operate", invert_current: false, capacity: null, limits: { chemistry: "lfp", charge_voltage: null },
   });
 });
 

@@ -7,7 +7,7 @@ import { outputRows, outputTitle } from "../src/views/settings/told";
 const BROKER = { url: "mqtt://192.0.2.10", user: "anna", base: "home/battery", home_assistant: { discovery: "entity", prefix: "ha" } };
 
 test("what is shown is what is sent, and no password", () => {
-  expect(mqttSettings(mqttFields(BROKER))).toEqual({ ...BROKER, protocol: "auto", single: false });
+  expect(mqttSettings(mqttFields(BROKER))).toEqual({ ...BROKER, protocol: "auto", single: false, grant: "read" });
 });
 
 test("a password is sent when it was typed, and goes with its user", () => {

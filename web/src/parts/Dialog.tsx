@@ -9,9 +9,10 @@ interface Props {
   onClose: () => void;
   children: ComponentChildren;
   actions?: ComponentChildren; // right of "Cancel"
+  leave?: string; // in place of "Cancel"
 }
 
-export function Dialog({ title, onClose, children, actions }: Props) {
+export function Dialog({ title, onClose, children, actions, leave = t("dialog.cancel") }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
@@ -41,7 +42,7 @@ export function Dialog({ title, onClose, children, actions }: Props) {
         {children}
         {actions && (
           <footer class="actions end">
-            <Button onClick={onClose}>{t("dialog.cancel")}</Button>
+            <Button onClick={onClose}>{leave}</Button>
             {actions}
           </footer>
         )}

@@ -25,6 +25,8 @@ const PATHS = {
   plus: "M12 5v14M5 12h14",
   edit: "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3",
   remove: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13M10.500 11v5.500M13.500 11v5.500",
+  upload: "M12 20V9M7 13l5-5 5 5M5 4h14",
+  undo: "M8 5 4 9l4 4M4 9h10a5 5 0 0 1 0 10H8",
   download: "M12 4v11M7 10.500l5 5 5-5M5 20h14",
   plug: "M8 3v5M16 3v5M6 8h12v3a6 6 0 0 1-12 0zM12 17v4",
   balance: "M5 8h13l-3.500-3.500M19 16H6l3.500 3.500",

@@ -83,6 +83,9 @@ export const settings = {
   "settings.mqtt.discovery.off": "not used",
   "settings.mqtt.discovery.hint": "It then finds all packs and banks by itself.",
   "settings.mqtt.prefix": "Its discovery topic",
+  "settings.output.grant": "What may be changed over it",
+  "settings.mqtt.grant.hint": "By messages on topics such as {topic}, and by Home Assistant. The grant of each pack counts too.",
+  "settings.modbus.grant.hint": "By writing registers from 200. Above “read” the clients that may connect have to be named, because Modbus knows no passwords.",
   "settings.mqtt.file": "Certificates, how often what is published, and the rest are changed in the file.",
 
   "settings.modbus": "Modbus",
@@ -90,7 +93,7 @@ export const settings = {
   "settings.modbus.listen": "Modbus TCP on",
   "settings.modbus.listen.hint": "Such as 0.0.0.0:502 for the whole network. Empty: not served.",
   "settings.modbus.allow": "Clients that may connect",
-  "settings.modbus.allow.hint": "Addresses or networks such as 192.168.1.0/24, one a line. Empty: everybody who reaches the port. Modbus knows no passwords, and can only read here.",
+  "settings.modbus.allow.hint": "Addresses or networks such as 192.168.1.0/24, one a line. Empty: everybody who reaches the port. Modbus knows no passwords.",
   "settings.modbus.serial": "Modbus RTU on",
   "settings.modbus.serial.hint": "Such as /dev/ttyUSB1. Empty: not served.",
   "settings.modbus.baud": "Speed",

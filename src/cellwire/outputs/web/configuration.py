@@ -78,7 +78,8 @@ PACK = thing(
         **or_null(
             {
                 "link": TEXT, "family": TEXT, "address": WHOLE, "every": NUMBER, "grant": TEXT,
-                "invert_current": YES_OR_NO, "id": TEXT, "capacity": NUMBER, "limits": LIMITS,
+                "invert_current": YES_OR_NO, "password": {**TEXT, "description": "never answered"},
+                "id": TEXT, "capacity": NUMBER, "limits": LIMITS,
             }
         ),
     },
@@ -109,6 +110,7 @@ MQTT = thing(
         {
             "url": TEXT, "protocol": TEXT, "base": TEXT, "client_id": TEXT, "user": TEXT,
             "password": {**TEXT, "description": "never answered"}, "single": YES_OR_NO, "refresh": NUMBER,
+            "grant": TEXT,
             "periods": table(NUMBER), "dead_band": table(NUMBER), "home_assistant": HOME_ASSISTANT,
         }
     ),
@@ -119,7 +121,7 @@ MODBUS = thing(
     or_null(
         {
             "listen": TEXT, "allow": listed(TEXT), "serial": TEXT, "baud": WHOLE, "parity": TEXT,
-            "units": listed(TEXT), "invert_current": YES_OR_NO,
+            "units": listed(TEXT), "invert_current": YES_OR_NO, "grant": TEXT,
         }
     ),
     description=PACK["description"],

@@ -83,25 +83,42 @@ def check_loose(value: Any, schema: Schema, where: str = "the body") -> None:
 
 def check(value: Any, schema: Schema, where: str = "the body") -> None:
     """Raise Problem when a body does not fit its schema."""
-    wanted = schema["type"]
-    if wanted == "object" and isinstance(value, dict):
+    wanted = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    if not any(_is(value, kind) for kind in wanted):
+        raise bad_request(f"{where} must be {'an' if wanted[0][0] in 'aeiou' else 'a'} {' or '.join(wanted)}")
+    if isinstance(value, dict):
         _check_keys(value, schema, where)
-    elif wanted == "string" and isinstance(value, str):
+    elif isinstance(value, str):
         _check_text(value, schema, where)
-    else:
-        raise bad_request(f"{where} must be {'an' if wanted == 'object' else 'a'} {wanted}")
+    elif value < schema.get("minimum", -math.inf):
+        raise bad_request(f"{where} must be at least {schema['minimum']}")
+
+
+def _is(value: Any, kind: str) -> bool:
+    """Return whether a value is of a kind of JSON."""
+    if isinstance(value, bool):
+        return kind == "boolean"
+    kinds = {"object": dict, "string": str, "integer": int, "number": int | float}
+    return kind in kinds and isinstance(value, kinds[kind])
 
 
 def _check_keys(value: dict[str, Any], schema: Schema, where: str) -> None:
-    properties = schema.get("properties", {})
+    properties, others = schema.get("properties", {}), schema.get("additionalProperties", True)
+    least, most = schema.get("minProperties", 0), schema.get("maxProperties", math.inf)
+    if not least <= len(value) <= most:
+        raise bad_request(f"{where} must have {least} to {most} keys")
     for key in schema.get("required", ()):
         if key not in value:
             raise bad_request(f"{where} needs {key!r}")
     for key, inner in value.items():
+        if "propertyNames" in schema:
+            check(key, schema["propertyNames"], f"the key {printable(key)!r}")
         if key in properties:
             check(inner, properties[key], repr(key))
-        elif schema.get("additionalProperties") is False:
+        elif others is False:
             raise bad_request(f"{where} has an unknown key {printable(key)!r}; known: {', '.join(properties)}")
+        elif others is not True:
+            check(inner, others, repr(key))
 
 
 def _check_text(value: str, schema: Schema, where: str) -> None:

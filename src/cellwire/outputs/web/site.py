@@ -44,6 +44,7 @@ class Site:
         self._waiting = 0
         self.reading = asyncio.Semaphore(READING)
         self.exports = 0  # that are being made
+        self.settings_reads: dict[tuple[str, str], asyncio.Task[list[str]]] = {}  # by pack and grant
 
     def change_access(self, path: Path) -> None:
         """Take users, tokens and sessions from another file."""

@@ -23,7 +23,7 @@ HEALTH = 10.0  # seconds between two words about health
 STUCK = 60.0  # seconds after which a client that takes nothing is let go
 EVENTS = 100  # events kept for a client that is slow
 # Who came in, and who changed what, is not for everybody who may read, least of all for guests.
-PRIVATE = ("login", "refused", "configuration")
+PRIVATE = {"login": "configure", "refused": "configure", "configuration": "configure", "command": "operate"}
 
 
 class Client:
@@ -228,7 +228,7 @@ def message(kind: str, document: Document) -> bytes:
 
 def is_shown(kind: str, visitor: Visitor) -> bool:
     """Return whether events of a kind are shown to a visitor."""
-    return kind not in PRIVATE or visitor.may("configure")
+    return visitor.may(PRIVATE.get(kind, ""))
 
 
 def event_document(event: Event) -> Document:

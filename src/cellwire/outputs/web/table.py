@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from . import configuration, now, past, session, users
+from . import configuration, control, now, past, session, users
 from .answers import encoded, raw_answer
 from .openapi import document
 from .site import Site
@@ -19,9 +19,11 @@ ROUTES = Routes(
         *session.ROUTES,
         *now.ROUTES,
         *past.ROUTES,
+        *control.ROUTES,
         *configuration.ROUTES,
         *users.ROUTES,
         Route("GET", "/openapi.json", "read", openapi, "This description", {200: {"type": "object"}}),
     )
 )
-OPENAPI = encoded(document(ROUTES.all, {**session.SCHEMAS, **now.SCHEMAS, **past.SCHEMAS, **configuration.SCHEMAS}))
+PARTS = (session, now, past, control, configuration)
+OPENAPI = encoded(document(ROUTES.all, {name: schema for part in PARTS for name, schema in part.SCHEMAS.items()}))

@@ -53,9 +53,14 @@ export function Pack() {
       title={pack.pack}
       before={back}
       actions={
-        <LinkButton icon="history" href={link("history", "", { of: pack.id })}>
-          {t("nav.history")}
-        </LinkButton>
+        <>
+          <LinkButton icon="history" href={link("history", "", { of: pack.id })}>
+            {t("nav.history")}
+          </LinkButton>
+          <LinkButton icon="settings" href={link("control", pack.pack)}>
+            {t("control.open")}
+          </LinkButton>
+        </>
       }
     >
       <div class="row under-title">
@@ -89,7 +94,7 @@ export function Pack() {
         </div>
         <div class="pack-side">
           <CounterCard readings={readings} />
-          <SwitchesCard readings={readings} />
+          <SwitchesCard pack={pack} />
           <TemperaturesCard readings={readings} />
           <Card title={t("pack.limits")}>{hasLimits(readings) ? <Limits readings={readings} /> : <p class="muted small">{t("pack.limits.none")}</p>}</Card>
           <MetersCard readings={readings} />

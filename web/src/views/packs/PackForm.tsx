@@ -1,5 +1,5 @@
 /** Adds or changes a pack. */
-import type { PackSettings, ScannedLink } from "../../api";
+import { GRANTS, type PackSettings, type ScannedLink } from "../../api";
 import { Button } from "../../parts/Button";
 import { Dialog } from "../../parts/Dialog";
 import { CheckField, SelectField, TextField } from "../../parts/Field";
@@ -93,6 +93,14 @@ export function PackForm({ pack, isNew, taken, links, onClose, onSave }: Props) 
           hint={t("packs.field.invert_current.hint")}
           value={fields.invert_current === true}
           onInput={(value) => set("invert_current", value)}
+        />
+        <SelectField
+          label={t("packs.field.grant")}
+          hint={t("packs.field.grant.hint")}
+          value={String(fields.grant)}
+          onInput={(value) => set("grant", value)}
+          options={GRANTS.map((name) => [name, t(`packs.grant.${name}`)] as const)}
+          error={error("grant")}
         />
         <fieldset class="packs-limits">
           <legend>{t("packs.field.limits")}</legend>

@@ -13,6 +13,7 @@ export function packFields(pack: Partial<PackSettings>): Fields {
     family: pack.family ?? "",
     address: text(pack.address),
     every: text(pack.every ?? 2),
+    grant: pack.grant ?? "read",
     invert_current: pack.invert_current ?? false,
     capacity: text(pack.capacity),
     "limits.chemistry": pack.limits?.chemistry ?? "",
@@ -41,7 +42,7 @@ const NUMBERS: readonly (readonly [string, number, number, boolean])[] = [
 
 /** Why a field cannot stay so: the name of a text, with its numbers. */
 export interface Fault {
-  text: "missing" | "taken" | "no_number" | "whole" | "range" | "letters" | "few_packs" | "different" | "short" | "host" | "prefix" | "user_name" | "name" | "order";
+  text: "missing" | "taken" | "no_number" | "whole" | "range" | "letters" | "few_packs" | "different" | "short" | "host" | "prefix" | "user_name" | "name" | "order" | "length" | "ascii";
   low?: number;
   high?: number;
 }
@@ -101,6 +102,7 @@ export function packSettings(fields: Fields, before: Partial<PackSettings> | nul
     family: kept(word("family"), before?.family),
     address: kept(typed(fields.address), before?.address),
     every: typed(fields.every),
+    grant: before?.grant || fields.grant !== "read" ? fields.grant : undefined,
     invert_current: fields.invert_current || before?.invert_current ? fields.invert_current : undefined,
     capacity: kept(typed(fields.capacity), before?.capacity),
     limits: Object.keys(limits).length > 0 ? limits : undefined,

@@ -1,6 +1,6 @@
 /** The outputs to other programs: settings of MQTT and Modbus, and which databases there are. */
 import { useState } from "preact/hooks";
-import { api, type InfluxSettings, type ModbusSettings, type MqttSettings } from "../../api";
+import { api, type Grant, GRANTS, type InfluxSettings, type ModbusSettings, type MqttSettings } from "../../api";
 import { health } from "../../live";
 import { Card } from "../../parts/Card";
 import { CheckField, Field, SelectField, TextField } from "../../parts/Field";
@@ -46,6 +46,7 @@ export function mqttFields(settings: MqttSettings): Fields {
     base: settings.base ?? "",
     protocol: settings.protocol ?? "auto",
     single: settings.single ?? false,
+    grant: settings.grant ?? "read",
     "home_assistant.discovery": settings.home_assistant?.discovery ?? "device",
     "home_assistant.prefix": settings.home_assistant?.prefix ?? "",
   };
@@ -62,6 +63,7 @@ export function mqttSettings(fields: Fields): MqttSettings {
     base: word(fields.base),
     protocol: String(fields.protocol),
     single: fields.single === true,
+    grant: fields.grant as Grant,
     home_assistant: { discovery: String(fields["home_assistant.discovery"]), prefix: word(fields["home_assistant.prefix"]) },
   };
 }
@@ -110,6 +112,7 @@ function MqttForm({ settings, writable }: { settings: MqttSettings; writable: bo
           value={fields.single === true}
           onInput={(value) => set("single", value)}
         />
+        <GrantField form={form} hint={t("settings.mqtt.grant.hint", { topic: `${base}/NAME/set/charge_switch` })} />
         <div class="settings-pair">
           <SelectField
             label={t("settings.mqtt.discovery")}
@@ -135,6 +138,20 @@ function MqttForm({ settings, writable }: { settings: MqttSettings; writable: bo
   );
 }
 
+/** The most that may be done over an output. */
+function GrantField({ form, hint }: { form: Form; hint: string }) {
+  return (
+    <SelectField
+      label={t("settings.output.grant")}
+      hint={hint}
+      value={String(form.fields.grant)}
+      onInput={(value) => form.set("grant", value)}
+      options={GRANTS.map((name) => [name, t(`packs.grant.${name}`)] as const)}
+      error={form.error("grant")}
+    />
+  );
+}
+
 export function modbusFaults(fields: Fields): Faults {
   const fault = word(fields.baud) ? numberFault(fields.baud, 300, 1000000, true) : ({ text: "missing" } as const);
   return fault ? { baud: fault } : {};
@@ -149,6 +166,7 @@ function ModbusForm({ settings, writable }: { settings: ModbusSettings; writable
       serial: settings.serial ?? "",
       baud: String(settings.baud ?? 9600),
       parity: settings.parity ?? "none",
+      grant: settings.grant ?? "read",
       invert_current: settings.invert_current ?? false,
     },
     modbusFaults,
@@ -160,6 +178,7 @@ function ModbusForm({ settings, writable }: { settings: ModbusSettings; writable
         serial: word(fields.serial),
         baud: typed(fields.baud) ?? 9600,
         parity: String(fields.parity),
+        grant: fields.grant as Grant,
         invert_current: fields.invert_current === true,
       });
       noteSaved("modbus");
@@ -190,6 +209,7 @@ function ModbusForm({ settings, writable }: { settings: ModbusSettings; writable
             error={error("parity")}
           />
         </div>
+        <GrantField form={form} hint={t("settings.modbus.grant.hint")} />
         <CheckField
           label={t("settings.modbus.invert_current")}
           hint={t("settings.modbus.invert_current.hint")}

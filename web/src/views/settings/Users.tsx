@@ -1,6 +1,6 @@
 /** Users and API tokens: add, change, remove; a new token is shown once. */
 import { useEffect, useState } from "preact/hooks";
-import { ApiError, api, type Grant, session, type Token, type User } from "../../api";
+import { ApiError, api, type Grant, GRANTS, session, type Token, type User } from "../../api";
 import { Badge } from "../../parts/Badge";
 import { Button } from "../../parts/Button";
 import { Card } from "../../parts/Card";
@@ -15,7 +15,6 @@ import { type Faults, type Fields } from "../packs/form";
 import { Sure } from "../packs/Sure";
 
 export const SHORTEST = 10; // characters of a password
-const GRANTS: readonly Grant[] = ["read", "operate", "configure", "service"];
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 type Open = { kind: "user"; user: User | null } | { kind: "token" } | { kind: "remove-user" | "remove-token"; name: string } | { kind: "shown"; name: string; token: string } | null;
