@@ -22,8 +22,15 @@ from served import free_port
 
 Answer = dict[str, Any]
 BORN = "2025-01-01T00:00:00+00:00"
-# Warnings that have nothing to do with us; the last is its answer to its own clearing of a topic.
-NOISE = ("turbojpeg", "zlib_ng", "sqlite3 database", "Skipping pip installation", "No device components to cleanup")
+# Warnings that have nothing to do with us: one answers its own clearing of a topic, one its log of many discoveries.
+NOISE = (
+    "is logging too frequently",
+    "turbojpeg",
+    "zlib_ng",
+    "sqlite3 database",
+    "Skipping pip installation",
+    "No device components to cleanup",
+)
 
 
 class Broker:

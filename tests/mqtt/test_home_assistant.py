@@ -427,3 +427,52 @@ async def test_a_gateway_from_first_to_last(place: Place, tmp_path: Path) -> Non
             cleared = await restarted(style)
             assert bool(cleared) == moved, cleared
             assert await registered() == before, style
+
+
+@each_style
+@pytest.mark.parametrize("kind", ["jbd", "jk-pb", "daly-d2"])
+async def test_it_switches_and_sets(place: Place, tmp_path: Path, style: str, kind: str) -> None:
+    """What somebody does in Home Assistant is done to the pack, and shown as the pack shows it afterwards."""
+    name = f"{kind} {style}".replace("-", " ")
+    slug = name.replace(" ", "_")
+    limit = f"number.{slug}_cell_overvoltage_limit"
+    switch = f"switch.{slug}_discharge_switch"
+    more = (
+        f'[mqtt]\nurl = "mqtt://127.0.0.1:{place.broker.port}"\nbase = "control-{slug}"\ngrant = "configure"\n'
+        f'[mqtt.home_assistant]\ndiscovery = "{style}"\n'
+    )
+    with served(tmp_path / "port", kind, 16) as there:
+        address = 0 if kind == "jbd" else 1
+        grant = f'family = "{kind}"\naddress = {address}\ngrant = "configure"'
+        path = written(tmp_path, pack(name, there.path, grant), more=more)
+        async with running(path) as gateway:
+            await online(gateway, name)
+            states = await place.home.until(lambda states: known(states, limit) and known(states, switch), 40)
+            assert states[switch]["state"] == "on"
+            before = float(states[limit]["state"])
+            assert before == gateway.control.values(name)["cell_overvoltage_limit"]
+            await place.home.ask(
+                "call_service", domain="number", service="set_value",
+                service_data={"entity_id": limit, "value": before - 0.01},
+            )  # fmt: skip
+            await place.home.until(lambda states: float(states[limit]["state"]) == round(before - 0.01, 3))
+            for state, service in (("off", "turn_off"), ("on", "turn_on")):
+                await place.home.ask(
+                    "call_service", domain="switch", service=service, service_data={"entity_id": switch}
+                )
+                await place.home.until(lambda states, state=state: states[switch]["state"] == state)
+                assert gateway.control.values(name)["discharge_switch"] is (state == "on")
+            done = [(entry["command"], entry["source"], entry["result"]) for entry in gateway.control.journal.entries()]
+            assert done == [
+                ("discharge_switch", "mqtt", "done"),
+                ("discharge_switch", "mqtt", "done"),
+                ("cell_overvoltage_limit", "mqtt", "done"),
+            ]
+            text = path.read_text(encoding="utf-8").replace('grant = "configure"\n[mqtt.', 'grant = "read"\n[mqtt.')
+            path.write_text(text, encoding="utf-8")
+            gateway.reload()
+            await place.home.until(lambda states: limit not in states and switch not in states)
+            # It is taken away with the pack, so that the next test finds nothing.
+            path.write_text(text.partition("[[pack]]")[0], encoding="utf-8")
+            gateway.reload()
+            await place.home.until(lambda states: f"sensor.{slug}_voltage" not in states)
