@@ -2,7 +2,7 @@
 
 from ...codec.checksum import sum8
 from ...codec.dialect import ACK, FAST, ONCE, PUSH, REFUSAL, REPLY, REQUEST, SETTINGS, Dialect, Query
-from ...codec.errors import ProtocolError
+from ...codec.errors import ProtocolError, Refused
 from . import records
 
 TYPE_CHECKING = False
@@ -160,6 +160,9 @@ def _answer(query: Query, frames: "list[Frame]", quiet: bool) -> "Frame | None":
 def collect_02(query: Query, address: int, frames: "list[Frame]", known: "Readings", quiet: bool) -> "Readings | None":
     """Return the readings of the record that answers the query, None while it has not come."""
     frame = _answer(query, frames, quiet)
+    if frame is None and query is LOG_QUERY and any([one[0] == ACK for one in frames]):
+        # The acknowledgement comes behind a record, or instead of one that the pack does not have.
+        raise Refused(0, "the pack has no log book")
     if frame is not None and old(frame):
         raise ProtocolError("device: this board speaks JK04")
     return None if frame is None else read_02(frame, known)

@@ -188,7 +188,7 @@ PIECES = (
     ("balance", 0x1000, SETTINGS_BLOCK, 134, 4, SETTINGS),
     ("switches", 0x1000, SETTINGS_BLOCK, 270, 14, SETTINGS),
 )
-_RECORDS = {name: piece(record, start, 2 * words) for name, _base, record, start, words, _pace in PIECES}
+RECORDS = {name: piece(record, start, 2 * words) for name, _base, record, start, words, _pace in PIECES}
 
 QUERIES = tuple(
     [
@@ -210,7 +210,7 @@ def read(frame: "Frame", known: "Readings") -> "Readings":
 
 def read_piece(name: str, data: bytes, known: "Readings") -> "Readings":
     """Return the readings in the answer to the query of that name."""
-    values = decode(_RECORDS[name], data, known)
+    values = decode(RECORDS[name], data, known)
     if name == "mask":
         values["cell_count"] = records.COUNTS.get(values["cell_mask"], 0)
         if not values["cell_count"]:

@@ -281,8 +281,9 @@ SETTINGS_32S = Record(
         ("soc_empty_voltage", 34, "<I", 0, 1000),
         ("charge_voltage_setting", 38, "<I", 0, 1000),
         ("float_voltage_setting", 42, "<I", 0, 1000),
-        ("device_address", 270, "<B", 0, 1),
-        ("precharge_time", 274, "<B", 0, 1),
+        # Four bytes in the maker's map, though only the lowest is ever used.
+        ("device_address", 270, "<I", 0, 1),
+        ("precharge_time", 274, "<I", 0, 1),
         ("control_bits", 282, "<H", 0, 1),
         ("heating_start", 284, "<b", 0, 1),
         ("heating_stop", 285, "<b", 0, 1),

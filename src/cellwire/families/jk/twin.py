@@ -26,6 +26,80 @@ LAST_MODBUS_ADDRESS = 15
 FIRST = {records.SETTINGS: 0x1000, records.CELLS: 0x1200, records.DEVICE: 0x1400}
 RCV_TIME = 0x1504
 
+SWITCHES = ("charge_switch", "discharge_switch", "balancer_switch")
+# What happens to a write, in the order of asking; at most one does.
+FATES = ("refuse", "ignore-writes", "clamp", "drop-after-write")
+# Where a written value stands: register -> (record, offset, bytes). Up to 0x20 all JK02 are alike.
+JK02_24S = {0x25: (records.SETTINGS, 134, 4), 0x26: (records.SETTINGS, 138, 4), 0x9F: (records.DEVICE, 102, 13)}
+JK02_24S.update({0x27 + cell: (records.SETTINGS, 158 + 4 * cell, 4) for cell in range(24)})
+JK02_32S = {
+    0x21: (records.SETTINGS, 134, 4),
+    0x22: (records.SETTINGS, 138, 4),
+    0x25: (records.SETTINGS, 274, 4),
+    0x37: (records.SETTINGS, 284, 1),
+    0x38: (records.SETTINGS, 285, 1),
+    0x39: (records.SETTINGS, 286, 1),
+    0x3A: (records.SETTINGS, 296, 1),
+    0x3B: (records.SETTINGS, 297, 1),
+    0xA5: (records.DEVICE, 184, 1),
+    0xA6: (records.DEVICE, 185, 1),
+    0xA8: (records.DEVICE, 218, 1),
+    0xA9: (records.DEVICE, 234, 1),
+    0xAA: (records.DEVICE, 235, 1),
+    0xAB: (records.DEVICE, 236, 1),
+    0xB3: (records.DEVICE, 266, 1),
+    0xB4: (records.DEVICE, 267, 1),
+    0xB5: (records.DEVICE, 269, 1),
+    0xB6: (records.DEVICE, 270, 1),
+    0xB7: (records.DEVICE, 278, 1),
+}
+for number in range(0x01, 0x21):
+    JK02_24S[number] = JK02_32S[number] = (records.SETTINGS, 6 + 4 * (number - 1), 4)
+JK04 = {
+    0x1C: (records.SETTINGS, 34, 1),
+    0x20: (records.SETTINGS, 38, 4),
+    0x44: (records.SETTINGS, 74, 4),
+    0x64: (records.SETTINGS, 106, 4),
+    0x68: (records.SETTINGS, 110, 4),
+    0x6C: (records.SETTINGS, 114, 1),
+}
+PLACES = {"24S": JK02_24S, "32S": JK02_32S, "JK04": JK04}
+# What a measured value is told to be: register -> (reading, divisor).
+TOLD = {
+    "24S": {0x21: ("voltage", 1000), 0x24: ("current", 1000)},
+    "32S": {
+        0x64: ("voltage", 1000),
+        0x67: ("current", 1000),
+        0x6C: ("clock", 1),
+        0x6E: ("soc", 1),
+        0x6F: ("soh", 1),
+    },
+    "JK04": {},
+}
+EMERGENCY = 0x6B
+RESTART, POWER_DOWN, FACTORY_RESET = 0x66, 0x65, 0x9D
+PRESETS: dict[int, Readings] = {
+    0x68: {
+        "cell_overvoltage_limit": 4.2,
+        "cell_overvoltage_release": 4.1,
+        "cell_undervoltage_limit": 2.8,
+        "cell_undervoltage_release": 3.2,
+    },
+    0x69: {
+        "cell_overvoltage_limit": 3.6,
+        "cell_overvoltage_release": 3.4,
+        "cell_undervoltage_limit": 2.6,
+        "cell_undervoltage_release": 2.8,
+    },
+    0x6A: {
+        "cell_overvoltage_limit": 2.7,
+        "cell_overvoltage_release": 2.6,
+        "cell_undervoltage_limit": 1.8,
+        "cell_undervoltage_release": 2.0,
+    },
+}
+ACTIONS = (RESTART, POWER_DOWN, FACTORY_RESET, *PRESETS)
+
 # The captures that a twin starts from, by layout and record type.
 BASES = {
     "32S": {
@@ -96,10 +170,13 @@ class Twin:
         self.mood: Callable[[str], bool] = lambda fault: False
         self.lost = False
         self.variant = variant
+        self.off = False  # shut down: only somebody at the pack could start it again
         self._buffer = b""
 
     def answer(self, data: bytes) -> list[bytes]:
         """Take bytes from the line; return one element for each answer."""
+        if self.off:
+            return []
         self._buffer = (self._buffer + data)[-1024:]
         replies: list[bytes] = []
         while self._step(replies):
@@ -114,6 +191,16 @@ class Twin:
         """Take one frame or one wrong byte off the buffer; False when more bytes are needed."""
         raise NotImplementedError
 
+    def _fate(self) -> str:
+        """Return what happens to a write that has just come, "" when it is simply obeyed."""
+        return next((fault for fault in FATES if self.mood(fault)), "")
+
+    def _switch(self, reading: str, on: bool) -> None:
+        """Do what a switch does: the battery learns it from the values, and the MOSFET follows."""
+        self.values[reading] = on
+        if reading != "balancer_switch":
+            self.values[reading.replace("switch", "mosfet")] = on
+
 
 class RecordTwin(Twin):
     """A pack that keeps the three records, in whatever layout `variant` says now."""
@@ -122,27 +209,43 @@ class RecordTwin(Twin):
         super().__init__(address, variant)
         self._real = variant
         self._counter = 0
+        self._made()
+
+    def _made(self) -> None:
+        """Be as the pack left the factory."""
+        self._written: Readings = {}  # settings that the model of the battery would show otherwise
+        self._told: Readings = {}  # how much more than the model of the battery a measured value shows
+        self._emergency = 0  # runtime at which the emergency mode ends
         self._bases = {
             layout: {key: _capture(name)[:300] for key, name in names.items()} for layout, names in BASES.items()
         }
-        if variant == "32S":
+        if self._real == "32S":
             settings = bytearray(self._bases["32S"][records.SETTINGS])
-            settings[270] = address & 0xFF
+            settings[270] = self.address & 0xFF
             self._bases["32S"][records.SETTINGS] = bytes(settings)
+        if self._real == "24S":
+            # The captured pack balances from below its undervoltage limit on, where nobody may set it back to.
+            self._bases["24S"][records.SETTINGS] = encode(
+                records.SETTINGS_24S, {"balance_start": 3.4}, self._bases["24S"][records.SETTINGS]
+            )
 
     def _body(self, key: int) -> bytes:
-        """Return the record without header, counter and checksum in order."""
+        """Return what the pack says now, without header, counter and checksum in order."""
         # Device info and log book stay what the pack is; a wrong variant is what the fault is about.
-        layout = self.variant if key in (records.CELLS, records.SETTINGS) and self.variant in TABLES else self._real
+        there = key in (records.CELLS, records.SETTINGS) and self.variant in TABLES
+        body = self._image(key, self.variant if there else self._real)
+        return bytes(300) if body and self.zero else body
+
+    def _image(self, key: int, layout: str = "") -> bytes:
+        """Return what the pack has in a record, in its own layout when none is given."""
+        layout = layout or self._real
         base = self._bases[layout].get(key)
         if base is None:
             return b""
-        if self.zero:
-            return bytes(300)
         if key == records.LOG:
             return base
-        table = TABLES[layout][{records.CELLS: 0, records.SETTINGS: 1, records.DEVICE: 2}[key]]
-        shown = dict(self.values)
+        table = _table(key, layout)
+        shown = self._shown()
         for reading, factor in records.SECONDS:
             if reading in shown:
                 shown[reading] = shown[reading] / factor
@@ -159,6 +262,20 @@ class RecordTwin(Twin):
         if "production_date" in shown:
             shown["production_date"] = shown["production_date"].replace("-", "")[2:]
         return encode(table, shown, base)
+
+    def _shown(self) -> Readings:
+        """Return the readings of the battery, changed by what was written."""
+        shown = {**self.values, **self._written}
+        runtime = self.values.get("runtime", 0)
+        for reading, more in self._told.items():
+            shown[reading] = (runtime if reading == "clock" else shown.get(reading, 0)) + more
+        if "soc" in self._told:
+            shown["soc"] = min(100, max(0, shown["soc"]))
+            if "full_capacity" in shown:
+                shown["remaining_capacity"] = shown["full_capacity"] * shown["soc"] / 100
+        if self._emergency:
+            shown["emergency_countdown"] = max(0, self._emergency - runtime)
+        return shown
 
     def _cells(self, table: Record, layout: str, shown: Readings, base: bytes) -> bytes:
         slots, width, leads = LAYOUTS[layout]
@@ -205,17 +322,59 @@ class RecordTwin(Twin):
         data = RECORD + bytes((key, self._counter & 0xFF)) + body[6:299]
         return data + bytes((sum(data) % 256,))
 
-    def _keep(self, key: int, data: bytes) -> None:
-        """Make the bytes the new base of the record, and show what changed."""
-        table = TABLES[self._real][1 if key == records.SETTINGS else 2]
-        before, after = decode(table, self._body(key)), decode(table, data)
+    def _keep(self, key: int, data: bytes, clamp: bool = False) -> None:
+        """Make the bytes the new base of the record, and show what changed, whatever the battery says."""
+        table = _table(key, self._real)
+        old = self._image(key)
+        if clamp:
+            data = _halfway(table, old, data)
+        before, after = decode(table, old), decode(table, data)
         self._bases[self._real][key] = data
         factors = dict(records.SECONDS)
         for reading, value in after.items():
-            if before.get(reading) != value and isinstance(value, bool | int | float):
-                self.values[reading] = value * factors.get(reading, 1) if reading in factors else value
-                if reading in ("charge_switch", "discharge_switch"):
-                    self.values[reading.replace("switch", "mosfet")] = value
+            if before.get(reading) == value or not isinstance(value, bool | int | float):
+                continue
+            if reading in SWITCHES:
+                self._switch(reading, bool(value))
+            else:
+                self._written[reading] = value * factors.get(reading, 1)
+
+    def _tell(self, reading: str, value: float, clamp: bool) -> None:
+        """Have a measured value show what it was told to be, and follow the battery from there."""
+        now = decode(_table(records.CELLS, self._real), self._image(records.CELLS))[reading]
+        if reading == "current" and now < 0:
+            value = -value
+        if clamp:
+            value = (now + value) / 2
+        model = self.values.get("runtime" if reading == "clock" else reading)
+        if model is None:
+            self._written[reading] = value
+        else:
+            self._told[reading] = value - model
+
+    def _emerge(self, on: bool) -> None:
+        """Begin or end the emergency mode."""
+        minutes = self._image(records.DEVICE)[269]
+        self._emergency = self.values.get("runtime", 0) + minutes * 60 if on else 0
+
+
+def _table(key: int, layout: str) -> Record:
+    return TABLES[layout][{records.CELLS: 0, records.SETTINGS: 1, records.DEVICE: 2}[key]]
+
+
+def _halfway(table: Record, old: bytes, new: bytes) -> bytes:
+    """Return the new record with every changed number half-way between the old and the new one."""
+    fields = [(row[1], row[2]) for row in table.numbers if row[0] != "control_bits"]
+    for row in table.lists:
+        width = struct.calcsize(row[2])
+        fields += [(row[1] + width * index, row[2]) for index in range(24)]
+    data = bytearray(new)
+    for at, form in fields:
+        before, after = struct.unpack_from(form, old, at)[0], struct.unpack_from(form, new, at)[0]
+        if before != after:
+            middle = (before + after) / 2
+            struct.pack_into(form, data, at, middle if form[1] == "f" else int(middle))
+    return bytes(data)
 
 
 class BluetoothTwin(RecordTwin):
@@ -227,7 +386,7 @@ class BluetoothTwin(RecordTwin):
 
     def pushes(self) -> list[bytes]:
         """Return the next cell info record of the stream."""
-        if not self._streaming:
+        if self.off or not self._streaming:
             return []
         self._counter += 1
         return [self._record(records.CELLS)]
@@ -247,49 +406,62 @@ class BluetoothTwin(RecordTwin):
         self._buffer = self._buffer[start + 20 :]
         acknowledgement = COMMAND + b"\xc8\x01\x01" + bytes(12)
         acknowledgement += bytes((sum(acknowledgement) % 256,))
-        replies.append(self._obey(frame[4], frame[6 : 6 + frame[5]]) + acknowledgement)
+        register, value = frame[4], frame[6 : 6 + frame[5]]
+        if not value and register not in ACTIONS:
+            replies.append(self._tell_record(register) + acknowledgement)
+        elif self._obey(register, value):
+            replies.append(acknowledgement)
         return True
 
-    def _obey(self, register: int, value: bytes) -> bytes:
+    def _tell_record(self, register: int) -> bytes:
         asked = {0x97: records.DEVICE, 0x96: records.SETTINGS, 0xA1: records.LOG}
-        if not value and register in asked:
-            self._streaming = self._streaming or register == 0x96
-            return self._record(asked[register])
-        if value:
-            self._write(register, value)
-        return b""
+        if register not in asked:
+            return b""
+        self._streaming = self._streaming or register == 0x96
+        return self._record(asked[register])
 
-    def _write(self, register: int, value: bytes) -> None:
-        """Put a written value where the settings or device info record shows it; pass over what is not known."""
-        key, at, size = records.SETTINGS, -1, len(value)
-        if self._real == "JK04":
-            at = register + 6 if register in (0x1C, 0x20, 0x44, 0x64, 0x68, 0x6C) else -1
-        elif register <= 0x20:
-            at = 6 + 4 * (register - 1)
-        elif self._real == "24S":
-            at = {0x25: 134, 0x26: 138}.get(register, -1)
-        elif 0x27 <= register <= 0x36:
-            data = bytearray(self._body(key))
+    def _obey(self, register: int, value: bytes) -> bool:
+        """Do what a write wants; return whether the pack says yes. No pack was ever seen to say no."""
+        fate = self._fate()
+        if fate == "refuse":
+            return False
+        if fate != "ignore-writes":
+            if value:
+                self._write(register, value, fate == "clamp")
+            elif self._real == "32S":
+                self._act(register)
+        self.lost = fate == "drop-after-write"
+        return True
+
+    def _act(self, action: int) -> None:
+        if action == POWER_DOWN:
+            self.off = True
+        elif action == RESTART:
+            self._streaming, self._emergency = False, 0
+        elif action == FACTORY_RESET:
+            self._made()
+        elif action in PRESETS:
+            data = self._image(records.SETTINGS)
+            self._keep(records.SETTINGS, encode(_table(records.SETTINGS, self._real), PRESETS[action], data))
+
+    def _write(self, register: int, value: bytes, clamp: bool) -> None:
+        """Put a written value where the pack shows it; pass over what is not known."""
+        told = TOLD[self._real].get(register)
+        if told is not None:
+            reading, divisor = told
+            self._tell(reading, int.from_bytes(value, "little") / divisor, clamp)
+        elif self._real == "32S" and register == EMERGENCY:
+            self._emerge(value[0] != 0)
+        elif self._real == "32S" and 0x27 <= register <= 0x36:
+            data = bytearray(self._image(records.SETTINGS))
             word = struct.unpack_from("<H", data, 282)[0] & ~(1 << register - 0x27)
             struct.pack_into("<H", data, 282, word | (value[0] & 1) << register - 0x27)
-            self._keep(key, bytes(data))
-        elif register in (0xB3, 0xB4, 0xB5, 0xB7, 0xA5, 0xA6, 0xA8, 0xB6, 0xA9, 0xAA, 0xAB):
-            key, size = records.DEVICE, 1
-            at = {0xB3: 266, 0xB4: 267, 0xB5: 269, 0xB7: 278, 0xA5: 184, 0xA6: 185, 0xA8: 218, 0xB6: 270,
-                  0xA9: 234, 0xAA: 235, 0xAB: 236}[register]  # fmt: skip
-        elif register in (0x6B, 0x6C, 0x6E, 0x6F):
-            number = int.from_bytes(value, "little")
-            reading = {0x6B: "emergency_countdown", 0x6C: "clock", 0x6E: "soc", 0x6F: "soh"}[register]
-            self.values[reading] = number * 1800 if register == 0x6B else number
-        else:
-            at = {0x21: 134, 0x22: 138, 0x25: 274, 0x37: 284, 0x38: 285, 0x39: 286, 0x3A: 296, 0x3B: 297}.get(
-                register, -1
-            )
-            size = 4 if register < 0x25 else 1
-        if at >= 0:
-            data = bytearray(self._body(key))
+            self._keep(records.SETTINGS, bytes(data))
+        elif register in PLACES[self._real]:
+            key, at, size = PLACES[self._real][register]
+            data = bytearray(self._image(key))
             data[at : at + size] = value[:size]
-            self._keep(key, bytes(data))
+            self._keep(key, bytes(data), clamp)
 
 
 class BusTwin(RecordTwin):
@@ -345,16 +517,21 @@ class BusTwin(RecordTwin):
         if register == RCV_TIME and payload[0] == 0:
             return self._sealed(b"\x90\x03")
         at = register - FIRST[key] + 6
-        image = bytearray(self._turned(key, self._body(key)))
         if at + len(payload) > 299:
             return self._sealed(b"\x90\x02")
-        image[at : at + len(payload)] = payload
-        self._keep(key, self._turned(key, bytes(image)))
+        fate = self._fate()
+        if fate == "refuse":
+            return self._sealed(b"\x90\x03")
+        if fate != "ignore-writes":
+            image = bytearray(self._turned(key, self._image(key)))
+            image[at : at + len(payload)] = payload
+            self._keep(key, self._turned(key, bytes(image)), fate == "clamp")
+        self.lost = fate == "drop-after-write"
         return echo
 
     def _turned(self, key: int, data: bytes) -> bytes:
         """Return the record with the bytes of each word in the other order."""
-        table = TABLES["32S"][{records.CELLS: 0, records.SETTINGS: 1, records.DEVICE: 2}[key]]
+        table = _table(key, "32S")
         turned = bytearray(data)
         fields: set[tuple[int, int]] = set()
         rows: tuple[tuple[Any, ...], ...] = table.numbers + table.choices + table.masks + table.alarms
@@ -417,10 +594,14 @@ class UartTwin(Twin):
             names = {0xAB: "charge_switch", 0xAC: "discharge_switch"}
             if body[0] not in names or len(body) != 2:
                 return b""
-            at = identifiers.walk(self._base)[body[0]]
-            self._base = self._base[:at] + body[1:] + self._base[at + 1 :]
-            self.values[names[body[0]]] = bool(body[1])
-            self.values[names[body[0]].replace("switch", "mosfet")] = bool(body[1])
+            fate = self._fate()
+            if fate == "refuse":
+                return b""
+            if fate != "ignore-writes":
+                at = identifiers.walk(self._base)[body[0]]
+                self._base = self._base[:at] + body[1:] + self._base[at + 1 :]
+                self._switch(names[body[0]], bool(body[1]))
+            self.lost = fate == "drop-after-write"
             return self._frame(2, body[:1])
         return b""
 
