@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from cellwire.families import dialects
-from cellwire.families.proof import proof
+from cellwire.families.proof import commands, counted, proof
 from cellwire.readings.catalogue import ALARMS, CATALOGUE, decimals, unit
 
 ROOT = Path(__file__).parent.parent
@@ -78,18 +78,29 @@ def how(bauds: tuple[int, ...]) -> str:
 
 def families_table() -> str:
     """Return the table of what is supported, with its proof."""
-    lines = ["| dialect | what it is | how it is read | rows proven by captures |", "|---|---|---|---|"]
+    lines = [
+        "| dialect | what it is | how it is read | rows proven by captures | commands: captured, agreed, unproven |",
+        "|---|---|---|---|---|",
+    ]
     for dialect in dialects():
         proven, unproven = proof(dialect)
         total = len(proven) + len(unproven)
-        lines.append(f"| `{dialect.name}` | {dialect.title} | {how(dialect.bauds)} | {len(proven)} of {total} |")
+        written = ", ".join(str(number) for number in counted(dialect).values())
+        lines.append(
+            f"| `{dialect.name}` | {dialect.title} | {how(dialect.bauds)} | {len(proven)} of {total} | {written} |"
+        )
     return "\n".join(lines)
 
 
 def families_page() -> str:
     """Return the page about the families: the table, and what each can be asked."""
     text = "# Supported packs\n\n" + families_table() + "\n\n"
-    text += "A row is proven when a frame captured from a real pack showed it with a value other than zero.\n"
+    text += "A row is proven when a frame captured from a real pack showed it with a value other than zero.\n\n"
+    text += (
+        "A command is captured when the very write is in a capture of a real pack, agreed when independent sources say "
+        "the same, and unproven when it comes from one source or was worked out. Unproven commands are refused until "
+        "they are asked for as such. Every write is read back from the pack, whatever its proof.\n"
+    )
     for dialect in dialects():
         _proven, unproven = proof(dialect)
         addresses = ", ".join(str(address) for address in dialect.addresses[:4])
@@ -100,6 +111,8 @@ def families_page() -> str:
         text += "".join(f"| {query.name} | {query.pace} |\n" for query in dialect.queries)
         if unproven:
             text += "\nNot yet proven: " + ", ".join(f"`{name}`" for name in unproven) + ".\n"
+        text += "\n| command | takes the grant | proof |\n|---|---|---|\n"
+        text += "".join(f"| `{name}` | {row['grant']} | {row['proof']} |\n" for name, row in commands(dialect).items())
     return text
 
 

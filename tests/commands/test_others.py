@@ -155,8 +155,18 @@ def test_families(capsys: pytest.CaptureFixture[str]) -> None:
     assert [row["dialect"] for row in rows] == [dialect.name for dialect in dialects()]
     assert {row["family"] for row in rows} == set(FAMILIES)
     assert all(row["rows"] == row["proven"] + len(row["unproven"]) for row in rows)
+    for row in rows:
+        proofs = [command["proof"] for command in row["commands"].values()]
+        assert row["proofs"] == {proof: proofs.count(proof) for proof in ("captured", "agreed", "unproven")}
+        assert {command["grant"] for command in row["commands"].values()} <= {"operate", "configure", "service"}
+    daly = next(row for row in rows if row["dialect"] == "daly-p81")
+    assert daly["commands"]["charge_switch"] == {"grant": "operate", "proof": "captured"}
+    assert daly["proofs"] == {"captured": 5, "agreed": 1, "unproven": 24}
     assert main(["families"]) == 0
-    assert "jk-pb" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[-5:] == ["commands", "seen", "agreed", "unproven", "title"]
+    line = next(line for line in lines if line.startswith("daly-p81"))
+    assert line.split()[3:6] == ["5", "1", "24"]
 
 
 def test_catalogue(capsys: pytest.CaptureFixture[str]) -> None:

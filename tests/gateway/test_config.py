@@ -119,6 +119,7 @@ enabled = false
         5.0,
         "operate",
         True,
+        "000000",
         "jk-123",
         280.0,
         limits,
@@ -130,6 +131,7 @@ enabled = false
     assert (config.web.prefix, config.web.guests, config.web.proxy) == ("/cellwire", True, True)
     assert config.web.access == tmp_path / "people.json"
     assert (config.web.certificate, config.web.key) == (tmp_path / "a.pem", tmp_path / "b.pem")
+    assert config.control.journal == tmp_path / "writes.jsonl"
     assert config.history == HistorySettings(Path("/tmp/history.db"), 10.0, 60.0, 30.0, 60.0, 100.0, False)
     assert config.path == tmp_path / "c.toml"
     assert isinstance(config.packs[0].every, float)

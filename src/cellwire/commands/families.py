@@ -1,16 +1,17 @@
-"""cellwire families: what is supported, and how many rows a real capture proves."""
+"""cellwire families: what is supported, how many rows a real capture proves, and what can be written on what proof."""
 
 import argparse
 import json
+from typing import Any
 
 from ..cli import DONE
 from ..families import dialects
-from ..families.proof import proof
+from ..families.proof import commands, counted, proof
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print each dialect with its rows: proven by a capture with a non-zero value, and not."""
-    rows = []
+    """Print each dialect with its rows, proven by a capture with a non-zero value or not, and with its commands."""
+    rows: list[dict[str, Any]] = []
     for dialect in dialects():
         proven, unproven = proof(dialect)
         rows.append(
@@ -24,12 +25,16 @@ def run(options: argparse.Namespace) -> int:
                 "proven": len(proven),
                 "rows": len(proven) + len(unproven),
                 "unproven": sorted(unproven),
+                "proofs": counted(dialect),
+                "commands": commands(dialect),
             }
         )
     if options.json:
         print(json.dumps(rows, ensure_ascii=False))
         return DONE
-    print(f"{'dialect':<12}{'rows proven':>12}{'of':>5}  title")
+    print(f"{'dialect':<12}{'rows proven':>12}{'of':>5}{'commands seen':>15}{'agreed':>8}{'unproven':>10}  title")
     for row in rows:
-        print(f"{row['dialect']:<12}{row['proven']:>12}{row['rows']:>5}  {row['title']}")
+        seen, agreed, unproven = row["proofs"].values()
+        written = f"{seen:>15}{agreed:>8}{unproven:>10}"
+        print(f"{row['dialect']:<12}{row['proven']:>12}{row['rows']:>5}{written}  {row['title']}")
     return DONE

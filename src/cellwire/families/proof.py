@@ -1,13 +1,19 @@
-"""Says how far a dialect is proven: which of its readings a captured frame showed with a value that is not zero."""
+"""Says how far a dialect is proven: which of its readings captured frames showed, and what its commands rest on."""
 
 import json
 from importlib import resources
 from typing import Any
 
+from ..codec.command import AGREED, UNPROVEN
+from ..codec.command import CAPTURED as SEEN
 from ..codec.dialect import Dialect
 from ..codec.table import Record
 
 CAPTURED = "capture"
+
+# What a pack tells that has all commands of its dialect; JK packs tell their layout too.
+LAYOUTS = ("24S", "32S", "JK04")
+TELLS = {"software_version": "99", "cell_count": 24, "charge_switch": True, "discharge_switch": True}
 
 
 def proof(dialect: Dialect) -> tuple[list[str], list[str]]:
@@ -22,6 +28,23 @@ def proof(dialect: Dialect) -> tuple[list[str], list[str]]:
                 seen.update(name for name, value in readings.items() if _tells(value))
     names = readings_of(dialect)
     return [name for name in names if name in seen], [name for name in names if name not in seen]
+
+
+def commands(dialect: Dialect) -> dict[str, dict[str, str]]:
+    """Return {command: {"grant": ..., "proof": ...}} of all that some pack of the dialect takes."""
+    if dialect.commands is None:
+        return {}
+    found: dict[str, dict[str, str]] = {}
+    for layout in LAYOUTS:
+        for command in dialect.commands.of({**TELLS, "record_variant": layout}):
+            found.setdefault(command.name, {"grant": command.grant, "proof": command.proof})
+    return found
+
+
+def counted(dialect: Dialect) -> dict[str, int]:
+    """Return how many commands of a dialect are captured, agreed and unproven."""
+    proofs = [row["proof"] for row in commands(dialect).values()]
+    return {proof: proofs.count(proof) for proof in (SEEN, AGREED, UNPROVEN)}
 
 
 def level(dialect: Dialect) -> str:

@@ -313,6 +313,7 @@ class Gateway:
         # A value that has a name of its own renames; a name that is not there yet is that of something new.
         known = {pack.name for pack in self.config.packs} | {bank.name for bank in self.config.banks}
         settings, before = {"name": name, **(value or {})}, name if name in known else ""
+        self._keep_pack_password_from_others(kind, name, value or {})
         pack = self.store.packs.get(name) if kind == "pack" else None
         bank = self.store.banks.get(name) if kind == "bank" else None
         named = bank or (pack if pack and pack.settled else None)
@@ -348,6 +349,13 @@ class Gateway:
         elsewhere = value.get("url") not in ("", None, before.url)
         if elsewhere and has_password(before) and not value.get("password"):
             raise ChangeRefused("For another broker the password must be typed again; or change the url in the file")
+
+    def _keep_pack_password_from_others(self, kind: str, name: str, value: dict[str, Any]) -> None:
+        """Raise ChangeRefused when a pack's password would be told on another link than before."""
+        before = self._settings_of(name) if kind == "pack" else None
+        elsewhere = before is not None and value.get("link") not in (None, before.link)
+        if before and before.password and elsewhere and "password" not in value:
+            raise ChangeRefused("For another link the password must be typed again; or change the link in the file")
 
     def configuration(self) -> dict[str, Any]:
         """Return the configuration as the page shows it."""

@@ -177,7 +177,8 @@ class Control:
             if entry and each["entry"] != entry:
                 continue
             changed = each.get("result") != REFUSED and each.get("before") != each.get("wanted")
-            changed = changed and each.get("before") not in (None, SECRET)
+            # What was measured before a calibration is no value to go back to.
+            changed = changed and each.get("before") not in (None, SECRET) and "calibrat" not in each["command"]
             if changed and (entry or not (each["entry"] in undone or each.get("undo"))):
                 return each
             if entry:
@@ -281,8 +282,8 @@ class Control:
                 problems[key] = self._too_little(pack, who, wish.command.grant)
             elif wish.command.proof == UNPROVEN and not unproven:
                 problems[key] = (
-                    f"{key}: nobody has shown in public that this works; ask for unproven commands if you can bear "
-                    "that it does something else"
+                    f"{key}: nobody has shown in public that this works; if you can bear that it does something else, "
+                    "ask for unproven commands: --unproven at the console, a tick on the page"
                 )
             wishes.append(wish)
         return wishes, problems

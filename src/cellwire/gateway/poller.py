@@ -143,7 +143,7 @@ class Poller:
         for query in self._wanted():
             if query.name in names:
                 try:
-                    verdict = await self._sample([query])
+                    verdict = await self._sample([query], whole=True)
                 except (NoAnswer, ProtocolError) as error:
                     verdict = str(error)
                 # What only some packs have is no problem where it is not.
@@ -160,16 +160,19 @@ class Poller:
         verdict = await self._sample([query for query in self._wanted() if query.pace == FAST])
         return _reason(verdict) if verdict else ""
 
-    async def _sample(self, queries: Sequence[Query], tries: int = 3) -> str:
-        """Ask, and ask again what the gate doubts; return "" when the sample was believed, else the gate's verdict."""
-        async with self._sampling:
-            return await self._sampled(queries, tries)
+    async def _sample(self, queries: Sequence[Query], tries: int = 3, whole: bool = False) -> str:
+        """Ask, and ask again what the gate doubts; return "" when the sample was believed, else the gate's verdict.
 
-    async def _sampled(self, queries: Sequence[Query], tries: int) -> str:
+        whole: a part of it is not enough, so it is asked for as often as a bad line wants.
+        """
+        async with self._sampling:
+            return await self._sampled(queries, tries, whole)
+
+    async def _sampled(self, queries: Sequence[Query], tries: int, whole: bool) -> str:
         answers: dict[Query, Readings] = {}
         asked = queries
         verdict = ""
-        for _ in range(QUESTIONS):
+        for _ in range(max(QUESTIONS, self.gate.wanted() + 1) if whole else QUESTIONS):
             for query in asked:
                 await self._answer(query, answers, tries)
             if not answers:
@@ -188,7 +191,7 @@ class Poller:
         beyond = self.gate.rest(sample, verdict)
         if beyond:
             self.store.accept(self.pack, beyond, sample)
-            return ""
+            return "partial" if whole else ""
         self._reject(verdict)
         return verdict
 
@@ -331,6 +334,7 @@ def _reason(verdict: str) -> str:
         "cells_sum": "the cells do not add up to the pack voltage: wrong protocol variant or damaged data",
         "range": f"impossible value of {names}",
         "refused": "the pack refused to tell",
+        "partial": "not all of it came twice alike, so not all of it is known",
         "doubt": f"{names} changed and a second question did not confirm it",
     }
     return texts.get(cause, verdict)

@@ -6,7 +6,7 @@ keys must be together says its `conflicts`: it gets the values that were given, 
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -111,7 +111,7 @@ class PackSettings:
     password: Annotated[
         str,
         Key("the BMS's own password, where it wants one before it takes settings", secret=True, example="123456"),
-    ] = ""
+    ] = field(default="", repr=False)
     id: Annotated[
         str,
         Key(
