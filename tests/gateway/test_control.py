@@ -406,6 +406,14 @@ async def test_undo_goes_back_one_by_one(tmp_path: Path) -> None:
 
 
 @warped
+async def test_a_calibration_is_not_undone(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    await house.write({"calibrate_cell/3": 3.32}, confirmed=True)
+    with pytest.raises(Denied, match="nothing in the journal to undo"):
+        await house.control.undo("shed", ANNA)
+
+
+@warped
 async def test_undo_has_the_same_checks(tmp_path: Path) -> None:
     house = House(tmp_path)
     await house.write({"charge_switch": False})

@@ -463,6 +463,7 @@ async def test_it_switches_and_sets(place: Place, tmp_path: Path, style: str, ki
             await place.home.ask("call_service", domain="switch", service="turn_on", service_data=data)
             await place.home.until(lambda states: states[switch]["state"] == "on")
             assert gateway.control.values(name)["discharge_switch"] is True
+            await until(lambda: gateway.control.journal.entries()[0]["result"] != "sent")
             done = [(entry["command"], entry["source"], entry["result"]) for entry in gateway.control.journal.entries()]
             assert done == [
                 ("discharge_switch", "mqtt", "done"),
