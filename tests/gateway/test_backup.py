@@ -204,6 +204,15 @@ def test_a_pack_that_goes_by_its_address_may_be_any() -> None:
     assert compare(saved(ROWS, pack_of()), pack, ROWS).warnings == []
 
 
+def test_a_serial_number_that_begins_like_the_address_is_one() -> None:
+    pack = pack_of(serial_number="0011")
+    pack.dialect, pack.address = "jbd", 0
+    assert parse(backup(pack, ROWS, 0.0)).id == "jbd-0011"
+    pack.readings["serial_number"] = ""
+    pack.pinned_id = "jbd-0-shed"
+    assert parse(backup(pack, ROWS, 0.0)).id == ""
+
+
 def test_another_dialect_is_warned_of() -> None:
     pack = pack_of()
     pack.dialect = "jbd-up"

@@ -408,9 +408,12 @@ async def test_undo_goes_back_one_by_one(tmp_path: Path) -> None:
 @warped
 async def test_a_calibration_is_not_undone(tmp_path: Path) -> None:
     house = House(tmp_path)
+    await house.write({"charge_switch": False})
     await house.write({"calibrate_cell/3": 3.32}, confirmed=True)
-    with pytest.raises(Denied, match="nothing in the journal to undo"):
+    with pytest.raises(Denied, match="entry 2, calibrate_cell/3, cannot be taken back"):
         await house.control.undo("shed", ANNA)
+    (result,) = await house.control.undo("shed", ANNA, 1)
+    assert (result.command, result.result) == ("charge_switch", "done")
 
 
 @warped

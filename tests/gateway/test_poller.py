@@ -411,3 +411,27 @@ async def test_a_pack_that_answers_again_is_asked_soon_although_it_is_not_believ
     assert poller.pause() == PAUSES[-1]
     assert not await poller.step()
     assert poller.pause() <= 0.5
+
+
+@warped
+async def test_a_record_that_is_read_now_is_read_whole() -> None:
+    """What somebody wants to write beside it must not be taken for unknown because the line damaged it."""
+    lies = [{"cell_overvoltage_limit": value, "balance_start": 3.4} for value in (3.65, 3.61, 3.62, 3.63, 3.64, 3.66)]
+    poller, _, _ = made({5: lies})
+    assert await poller.step()
+    (problem,) = await poller.read(["limit"])
+    assert "not all of it came twice alike" in problem
+    assert await poller.read(["release"]) == []
+    assert poller.pack.readings["cell_overvoltage_release"] == 3.5
+
+
+@warped
+async def test_a_question_beside_a_stream_that_is_never_answered() -> None:
+    stream = reply_of(9, {"voltage": 13.2}, start=0xC0)
+    poller, pack, _ = made({4: [stream]})
+    for _ in range(4):
+        await poller.step()
+    assert "name" in poller.missing
+    pack.asked.clear()
+    assert await poller.step()
+    assert ONCE_KEY not in pack.asked

@@ -117,7 +117,9 @@ def cells_of(pack: PackState) -> int:
 
 def own_identity(pack: PackState) -> str:
     """Return the id that a pack has from its own serial number or from its owner, "" when it goes by its address."""
-    return "" if pack.id.startswith(f"{pack.dialect}-{pack.address}") else pack.id
+    address = f"{pack.dialect}-{pack.address}"
+    # With its name or its link behind it, where several go by one address.
+    return "" if pack.id == address or pack.id.startswith((f"{address}-", f"{address}@")) else pack.id
 
 
 def backup(pack: PackState, rows: Sequence[Row], time: float) -> str:

@@ -177,8 +177,11 @@ class Control:
             if entry and each["entry"] != entry:
                 continue
             changed = each.get("result") != REFUSED and each.get("before") != each.get("wanted")
-            # What was measured before a calibration is no value to go back to.
-            changed = changed and each.get("before") not in (None, SECRET) and "calibrat" not in each["command"]
+            changed = changed and each.get("before") not in (None, SECRET)
+            if changed and "calibrat" in each["command"]:
+                # What was measured before is no value to go back to, and nobody means an older entry.
+                number, command = each["entry"], each["command"]
+                raise Denied(f"{pack}: entry {number}, {command}, cannot be taken back; undo an older one by number")
             if changed and (entry or not (each["entry"] in undone or each.get("undo"))):
                 return each
             if entry:
