@@ -209,10 +209,99 @@ def _check(commands: "argparse._SubParsersAction[_Parser]") -> None:
     command.add_argument("--timeout", type=_positive, default=10.0, metavar="S", help="seconds for it all (10)")
 
 
+def _one_pack(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--family", help="a family or dialect (see `cellwire families`); found out when left out")
+    parser.add_argument("--address", type=_address, nargs=1, default=[], metavar="N", help="board number")
+    parser.add_argument("--invert-current", action="store_true", help="turn the sign of the current round")
+    parser.add_argument("--timeout", type=_positive, default=8.0, metavar="S", help="seconds for a first answer (8)")
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", help="configuration; the grant that it gives the pack counts (cellwire.toml)"
+    )
+    parser.add_argument("--journal", metavar="FILE", help="file of all writes (~/.local/state/cellwire/journal.jsonl)")
+    parser.add_argument("--password", default="", metavar="TEXT", help="the BMS's own password, where it wants one")
+
+
+def _writes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="show what would be sent, to the byte, and send nothing")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; a danger wants --confirm as well")
+    parser.add_argument(
+        "--confirm", action="append", default=[], metavar="NAME", help="the dangerous command NAME is wanted"
+    )
+    parser.add_argument("--unproven", action="store_true", help="also what nobody has shown in public to work")
+
+
+def _settings(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    command = _command(
+        commands,
+        "settings",
+        "what can be set on a pack: show, change, keep in a file, take back",
+        "cellwire settings /dev/ttyUSB0 set cell_overvoltage_limit=3.6",
+    )
+    command.add_argument("link", metavar="LINK", help=LINK_HELP)
+    actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def add(name: str, text: str, writes: bool = True) -> _Parser:
+        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="machine-readable output")
+        _one_pack(action)
+        if writes:
+            _writes(action)
+        return action
+
+    add("list", "everything that can be set, with range, grant and proof", False)
+    action = add("get", "the values of now", False)
+    action.add_argument("names", nargs="*", metavar="NAME", help="only these")
+    action = add("set", "write values, and read them back")
+    action.add_argument("values", nargs="+", metavar="NAME=VALUE")
+    action = add("do", "do what has no value, such as restart")
+    action.add_argument("name", metavar="NAME")
+    action.add_argument("seconds", nargs="?", type=_positive, metavar="SECONDS", help="of what is kept for a while")
+    add("reset-counters", "set the counters of protections to 0")
+    action = add("backup", "all settings as a readable file", False)
+    action.add_argument("-o", "--output", metavar="FILE", help="the file to write; must not exist")
+    action = add("restore", "write back what differs from a file")
+    action.add_argument("file", nargs="?", metavar="FILE", help="made by `backup`; .fig on a JBD")
+    action.add_argument("--resume", action="store_true", help="go on with a restore that was broken off")
+    action = add("diff", "what differs between the pack and a file, or two files", False)
+    action.add_argument("file", metavar="FILE")
+    action.add_argument("other", nargs="?", metavar="FILE2", help="compare with this instead of the pack")
+    action = add("preset", "starting values for a chemistry")
+    action.add_argument("chemistry", choices=("lfp", "nmc", "lto"))
+    action = add("undo", "write what was there before")
+    action.add_argument("--entry", type=_count, default=0, metavar="N", help="of the journal; the newest when left out")
+    action = add("journal", "what was written to the pack, by whom, and what became of it", False)
+    action.add_argument("--count", type=_count, default=20, metavar="N", help="the newest N entries (20)")
+
+
+def _switch(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    command = _command(
+        commands, "switch", "switch a MOSFET, the balancer or the heater", "cellwire switch /dev/ttyUSB0 charge off"
+    )
+    command.add_argument("link", metavar="LINK", help=LINK_HELP)
+    command.add_argument("what", choices=("charge", "discharge", "balancer", "heating"))
+    command.add_argument("state", choices=("on", "off"))
+    _one_pack(command)
+    _writes(command)
+
+
+def _calibrate(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    command = _command(
+        commands,
+        "calibrate",
+        "tell a BMS what your meter shows",
+        "cellwire calibrate /dev/ttyUSB0 cell 1=3.312 2=3.309 --dry-run",
+    )
+    command.add_argument("link", metavar="LINK", help=LINK_HELP)
+    command.add_argument("what", choices=("cell", "sensor", "voltage", "current", "charge", "discharge", "idle"))
+    command.add_argument("values", nargs="*", metavar="VALUE", help="N=VALUE for cells and sensors")
+    _one_pack(command)
+    _writes(command)
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     top = _Parser(
-        prog="cellwire", description="Reads battery packs behind a JK, JBD or Daly battery management system."
+        prog="cellwire", description="Reads and sets battery packs behind a JK, JBD or Daly battery management system."
     )
     top.add_argument("--version", action="version", version=f"cellwire {__version__}")
     top.add_argument("-v", "--verbose", action="store_true", help="log every byte to standard error")
@@ -286,6 +375,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0, help="repeat the same faults and values")
     command.add_argument("--from", dest="capture", metavar="FILE", help="answer from a capture")
 
+    _settings(commands)
+    _switch(commands)
+    _calibrate(commands)
     _check(commands)
     _history(commands)
     _user(commands)

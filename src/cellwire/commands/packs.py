@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -34,6 +35,14 @@ def link_of(address: str) -> Link:
         return open_link(address)
     except ValueError as error:
         raise Failure(USAGE, str(error)) from None
+
+
+def port_of(link: str) -> str:
+    """Return what a link leads to: two names of one serial port are the same."""
+    from ..gateway.config import port as written  # reading does without the configuration
+
+    port = written(link)
+    return os.path.realpath(port) if port.startswith("/") else port
 
 
 def main(work: Callable[[], Awaitable[int]], verbose: bool = False) -> int:
@@ -119,4 +128,4 @@ class Packs:
         return [pack for pack in self.store.packs.values() if pack.time is None]
 
 
-__all__ = ["Finding", "Packs", "chosen", "link_of", "main"]
+__all__ = ["Finding", "Packs", "chosen", "link_of", "main", "port_of"]

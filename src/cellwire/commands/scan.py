@@ -12,7 +12,7 @@ from ..families import dialects
 from ..gateway import config
 from ..gateway.scan import Document, look
 from ..links.serial import Port, ports
-from .packs import chosen, link_of, main
+from .packs import chosen, link_of, main, port_of
 
 
 def run(options: argparse.Namespace) -> int:
@@ -64,7 +64,7 @@ def write_down(path: Path, known: config.Config, documents: Sequence[Document], 
     new: list[Document] = []
     for document in documents:
         several = len(document["packs"]) > 1
-        alike = [pack for pack in packs if _port(pack["link"]) == _port(document["link"])]
+        alike = [pack for pack in packs if port_of(pack["link"]) == port_of(document["link"])]
         for found in document["packs"]:
             mine = _claimed(alike, found["address"])
             found["added"] = mine is None and all(pack["address"] is not None for pack in alike)
@@ -106,12 +106,6 @@ def _put(path: Path, new: Sequence[Document]) -> None:
         raise Failure(USAGE, f"{path} cannot be written: {error.strerror}; {advice}") from None
     except config.ConfigError as error:
         raise Failure(USAGE, f"{path} was not changed:\n{error}") from None
-
-
-def _port(link: str) -> str:
-    """Return what a link leads to: two names of one serial port are the same."""
-    port = config.port(link)
-    return os.path.realpath(port) if port.startswith("/") else port
 
 
 def _lasting(link: str, machine: Sequence[Port]) -> str:

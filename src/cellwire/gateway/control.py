@@ -158,6 +158,17 @@ class Control:
         """
         return await self._to_its_end(self._do(pack, changes, who, confirmed, unproven, told, marks))
 
+    async def note(self, refused: Sequence[Result], who: Who, **marks: Any) -> list[Result]:
+        """Write down what `plan` would refuse, when whoever asked meant it; return it with the journal's numbers."""
+        results = []
+        for result in refused:
+            work = _Work(self, result.pack, who, None, marks, False)
+            work.poller = self._poller_of(result.pack)
+            result = await work.written_down(result)
+            work.tell(result)
+            results.append(result)
+        return results
+
     async def undo(
         self, pack: str, who: Who, entry: int = 0, confirmed: bool = False, told: Told | None = None
     ) -> list[Result]:
@@ -324,8 +335,8 @@ class _Work:
             wanted = SECRET if hidden else value
             result = Result(self.pack, key, wanted, result=REFUSED, reason=problems.get(key, others))
             if not self.dry:
-                result = await self._written_down(result)
-                self._tell(result)
+                result = await self.written_down(result)
+                self.tell(result)
             results.append(result)
         return results
 
@@ -356,7 +367,7 @@ class _Work:
         results: list[Result] = []
         for place, wish in enumerate(plan):
             result = await self._one(writing, wish)
-            self._tell(result)
+            self.tell(result)
             results.append(result)
             if result.result != DONE:
                 rest = {each.key: each.value for each in plan[place + 1 :]}
@@ -367,7 +378,7 @@ class _Work:
         result = self._begun(writing, wish)
         if wish.command.kind != ACTION and same(wish.command, wish.before, wish.value):
             result = replace(result, result=DONE, found=wish.before, frames=(), reason="it was so before; nothing sent")
-            return await self._written_down(result)
+            return await self.written_down(result)
         try:
             entry = await asyncio.to_thread(self.control.journal.begin, **self._line(result), result=SENT, **self.marks)
         except JournalError as error:
@@ -398,7 +409,7 @@ class _Work:
             "wanted": result.wanted,
         }
 
-    async def _written_down(self, result: Result) -> Result:
+    async def written_down(self, result: Result) -> Result:
         """Write a result down of which nothing was sent."""
         rest = {"found": result.found, "result": result.result, "reason": result.reason}
         try:
@@ -407,7 +418,7 @@ class _Work:
         except JournalError as error:
             return replace(result, reason=f"{result.reason}; {error}")
 
-    def _tell(self, result: Result) -> None:
+    def tell(self, result: Result) -> None:
         text = f"{self.pack}: {result.command} = {text_of(result.wanted)} by {self.who.name} ({self.who.source})"
         text += f" {SAID[result.result]}" + (f": {result.reason}" if result.reason else "")
         document = result.document()

@@ -112,12 +112,13 @@ export function tooLittle(needed: Grant, allowed: Grant, own: Grant | null | und
   return enough(own, needed) ? t("control.why.pack", { grant: allowed }) : t("control.why.own", { grant: own ?? "" });
 }
 
-type Written = Pick<JournalEntry, "entry" | "before" | "wanted" | "result"> | Result;
+type Written = Pick<JournalEntry, "entry" | "command" | "before" | "wanted" | "result"> | Result;
 
 /** Return whether what was written can be written back, as far as can be told from here. */
 export function canUndo(one: Written): boolean {
   const changed = one.result !== undefined && one.result !== "refused" && one.before !== one.wanted;
-  return changed && !!one.entry && one.before !== undefined && one.before !== null && one.before !== "***";
+  // What was measured before a calibration is no value to go back to.
+  return changed && !one.command?.includes("calibrat") && !!one.entry && one.before !== undefined && one.before !== null && one.before !== "***";
 }
 
 /** Return the sentences that several of the lists have. */
