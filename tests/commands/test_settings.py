@@ -321,9 +321,10 @@ def test_the_journal_for_people(jbd: Console) -> None:
     jbd.settings("set", "balance_start=3.35", "--yes")
     jbd.settings("set", "balance_start=9", "--yes")
     assert jbd.settings("journal") == 0
-    (line,) = jbd.out.splitlines()
-    assert "balance_start 3.2 -> 3.35  done" in line
-    assert "(console)" in line
+    refused, done = jbd.out.splitlines()
+    assert "refused: balance_start: 9 is not between" in refused
+    assert "balance_start 3.2 -> 3.35  done" in done
+    assert "(console)" in done
 
 
 def test_the_journal_can_be_read_when_the_pack_is_gone(jbd: Console) -> None:
