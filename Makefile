@@ -31,8 +31,9 @@ demo: page  ## the gateway with simulated packs, and its page; nothing to connec
 page: $(READY)  ## the page, built from web/ into the package
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python tools/page.py
 
+# Most of them wait for packs most of the time, so two share a core.
 test: $(READY) $(DEBIAN) page  ## all tests, on all cores
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n $$((2 * $$(nproc))) --dist worksteal
 
 check: $(READY)  ## format, lint, types, architecture
 	$(BIN)/ruff format --check .

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,12 +80,19 @@ def console(
         yield Console(pack, kind, path, capsys)
 
 
+def heeding_ctrl_c() -> None:
+    """Have the process end by Ctrl-C, as in a terminal: what a shell starts in its background does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def typed(words: list[str], *answers: str) -> tuple[int, str]:
     """Return exit code and output of a program on a terminal, on which the answers are typed when it asks."""
     ours, its = pty.openpty()
     # As the one that the terminal belongs to, so that Ctrl-C reaches it.
     command = ["setsid", "--ctty", *words]
-    process = subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env=environment(), close_fds=True)
+    process = subprocess.Popen(
+        command, stdin=its, stdout=its, stderr=its, env=environment(), close_fds=True, preexec_fn=heeding_ctrl_c
+    )
     os.close(its)
     text, left = "", list(answers)
     with contextlib.suppress(OSError):  # a terminal ends so when nobody has it any more

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from changing import Console, console, typed
+from changing import Console, console, heeding_ctrl_c, typed
 from served import environment, served
 
 from cellwire.cli import main
@@ -530,7 +530,11 @@ def test_what_was_sent_and_not_known_is_looked_up(jbd: Console) -> None:
 def test_ctrl_c_ends_after_what_was_begun(make: Make) -> None:
     with make("jbd", think=0.05) as pack:
         process = subprocess.Popen(
-            pack.words("settings", "set", *pairs("jbd"), "--yes"), stderr=subprocess.PIPE, text=True, env=environment()
+            pack.words("settings", "set", *pairs("jbd"), "--yes"),
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+            preexec_fn=heeding_ctrl_c,
         )
         journal = pack.home / "state/cellwire/journal.jsonl"
         while not journal.exists():

