@@ -74,9 +74,13 @@ async def test_all_twins_and_troubles_side_by_side(tmp_path: Path) -> None:
         echo = await stack.enter_async_context(build("jbd", 4, faults={"echo": 1.0, "silent": 1.0}))
         ports["echo"] = await echo.pty(str(tmp_path / "echo"))
         ports["noise"] = await stack.enter_async_context(noise())
-        began = loop.time()
-        findings = dict(zip(ports, await asyncio.gather(*map(found_on, ports.values())), strict=True))
-        took = loop.time() - began
+        # On a machine that is busy with other tests a simulated pack may answer too late once.
+        for _ in range(2):
+            began = loop.time()
+            findings = dict(zip(ports, await asyncio.gather(*map(found_on, ports.values())), strict=True))
+            took = loop.time() - began
+            if all(findings[name].packs for name in NAMES) and took < 15.0:
+                break
     for name in NAMES:
         packs = findings[name].packs
         assert [pack.dialect.name for pack in packs] == [name], findings[name]

@@ -158,7 +158,8 @@ def _diagnosis(causes: Counter[str]) -> tuple[str, str]:
         )
     if causes["damaged"]:
         return "damaged", "answers come with wrong checksums; check cable length, ground, and other masters on the line"
-    if causes["noise"] or causes["incomplete"]:
+    # An echo that comes late is noise to the next question.
+    if causes["noise"] + causes["incomplete"] > causes["echo"]:
         return "noise", (
             "bytes come that no known BMS sends; check the baud rate, swap A and B (RS485) or RX and TX (UART), "
             "connect ground, and check that a UART-TTL socket is not on an RS485 adapter"
