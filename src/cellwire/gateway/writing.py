@@ -1,12 +1,12 @@
 """One writing to one pack: reads what is there, checks, sends each command once, and reads back what became of it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..codec.command import ACTION, GRANTS, READ, UNPROVEN, Command, Commands, check, proves, same
+from ..codec.command import ACTION, GRANTS, Command, Commands, check, proves, same
 from ..codec.dialect import SETTINGS
 from ..codec.errors import OutOfRange, ProtocolError, Refused
 from ..links.link import LinkError
@@ -377,6 +377,3 @@ def text_of(value: Any) -> str:
 def too_little(command: Command, grant: str) -> bool:
     """Return whether a command wants more than this grant."""
     return GRANTS.index(grant) < GRANTS.index(command.grant)
-
-
-__all__ = ["READ", "UNPROVEN", "Callable", "Denied", "Result", "Who", "Wish", "Writing", "key_of", "too_little"]
