@@ -118,6 +118,7 @@ async def test_after_one_that_is_not_done_the_rest_is_not_tried(tmp_path: Path) 
         ({"calibrate_cell": 3.3}, "service", "service", "calibrate_cell/1"),
         ({"calibrate_cell/5": 3.3}, "service", "service", "calibrate_cell/1"),
         ({"calibrate_cell/x": 3.3}, "service", "service", "calibrate_cell/1"),
+        ({"calibrate_cell/" + "1" * 5000: 3.3}, "service", "service", "calibrate_cell/1"),
         ({"charge_switch/1": True}, "service", "service", "no number"),
         ({"cell_overvoltage_limit": 3.6}, "operate", "service", 'anna may do no more than "operate"'),
         ({"cell_overvoltage_limit": 3.6}, "service", "operate", 'grant = "configure" in its [[pack]]'),

@@ -126,7 +126,7 @@ class Writing:
         command = next((each for each in there if each.name == name), None)
         if command is None:
             raise OutOfRange(f"{name}: this pack has no such setting")
-        if text and not text.isdecimal():
+        if text and not (text.isdecimal() and len(text) <= 3):
             raise OutOfRange(f"{key}: write {name}/1 for the first cell or sensor")
         number = int(text or 0)
         return Wish(key, command, number, check(command, number, value))
