@@ -454,6 +454,14 @@ def test_texts_become_values() -> None:
     assert parsed(command(CHOICE, ("", "LFP")), "lfp") == "LFP"
     assert parsed(command(TEXT), " a ") == " a "
     assert parsed(command(ACTION), "yes") is True
-    for kind, text in ((SWITCH, "maybe"), (NUMBER, "3,5"), (NUMBER, ""), (NUMBER, "--1"), (ACTION, "")):
+    for kind, text in (
+        (SWITCH, "maybe"),
+        (NUMBER, "3,5"),
+        (NUMBER, ""),
+        (NUMBER, "--1"),
+        (NUMBER, "nan"),
+        (NUMBER, "1e999"),
+        (ACTION, ""),
+    ):
         with pytest.raises(OutOfRange):
             parsed(command(kind), text)

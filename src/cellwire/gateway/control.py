@@ -1,6 +1,8 @@
 """The only way back to a pack: allowed, checked, sent once, read back, written into the journal, and to be undone."""
 
 import asyncio
+import contextlib
+import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -440,10 +442,11 @@ def parsed(command: Command, text: str) -> Any:
             return False
         raise OutOfRange(f"{command.name}: {word!r} is neither on nor off")
     if command.kind == NUMBER:
-        try:
-            return int(word) if word.lstrip("+-").isdecimal() else float(word)
-        except ValueError:
-            raise OutOfRange(f"{command.name}: {word!r} is not a number") from None
+        with contextlib.suppress(ValueError):
+            value = int(word) if word.lstrip("+-").isdecimal() else float(word)
+            if math.isfinite(value):
+                return value
+        raise OutOfRange(f"{command.name}: {word[:40]!r} is not a number")
     if command.kind == CHOICE:
         return next((each for each in command.words if each.lower() == word.lower()), word)
     return text

@@ -282,10 +282,14 @@ def _document(payload: bytes) -> Document:
     if not text.lstrip().startswith("{"):
         return {"value": text}
     try:
-        document: Document = json.loads(text)
+        document: Document = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise Unfit('it begins like JSON, but is none; write such as {"value": "on"}') from None
     return document
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")
 
 
 def _id(document: Document) -> str | int | None:
