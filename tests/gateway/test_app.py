@@ -68,8 +68,8 @@ async def test_reads_and_writes_down(tmp_path: Path) -> None:
             shed = gateway.store.packs["shed"]
             assert shed.id.startswith("jbd-")
             await until(lambda: "energy_out" in shed.readings)
+            await until(lambda: gateway.health()["ok"])
             health = gateway.health()
-            assert health["ok"]
             assert health["packs"][0]["state"] == "online"
             assert health["packs"][0]["link"]["counts"]["ok"] > 0
             assert health["packs"][0]["link"]["poll_time"] > 0

@@ -105,13 +105,15 @@ async def test_a_busy_port_says_so() -> None:
 
 
 async def test_packs_of_a_bus_are_all_found(tmp_path: Path) -> None:
+    there = [("jk-pb", 1), ("jk-pb", 2), ("jk-pb", 15)]
     async with build("jk-pb", 16, [1, 2, 15], seed=3, clock=evening()) as simulator:
-        finding = await found_on(await simulator.pty(str(tmp_path / "bus")))
-    assert [(pack.dialect.name, pack.address) for pack in finding.packs] == [
-        ("jk-pb", 1),
-        ("jk-pb", 2),
-        ("jk-pb", 15),
-    ]
+        port = await simulator.pty(str(tmp_path / "bus"))
+        # On a machine that is busy with other tests a simulated pack may answer too late once.
+        for _ in range(2):
+            finding = await found_on(port)
+            if len(finding.packs) == len(there):
+                break
+    assert [(pack.dialect.name, pack.address) for pack in finding.packs] == there
 
 
 @warped
