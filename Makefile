@@ -31,9 +31,12 @@ demo: page  ## the gateway with simulated packs, and its page; nothing to connec
 page: $(READY)  ## the page, built from web/ into the package
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python tools/page.py
 
-# Most of them wait for packs most of the time, so two share a core.
+# What computes goes first, one test a core; the others wait for packs most of the time, so two share one.
+COMPUTING := tests/families/ tests/history/ tests/readings/
+WAITING := $(filter-out $(COMPUTING) tests/micropython/ tests/__pycache__/,$(wildcard tests/*/))
 test: $(READY) $(DEBIAN) page  ## all tests, on all cores
-	$(BIN)/pytest -n $$((2 * $$(nproc))) --dist worksteal
+	$(BIN)/pytest -n auto --dist worksteal tests/test_*.py $(COMPUTING)
+	$(BIN)/pytest -n $$((2 * $$(nproc))) --dist worksteal $(WAITING)
 
 check: $(READY)  ## format, lint, types, architecture
 	$(BIN)/ruff format --check .
