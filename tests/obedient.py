@@ -62,6 +62,9 @@ COMMANDS = (
     ),
     Command("restart", ACTION, SERVICE, AGREED, reading="", meaning="start anew", danger="The power goes away."),
     Command("clear_alarms", ACTION, OPERATE, AGREED, reading="", meaning="forget the alarms"),
+    Command(
+        "hold_fan", NUMBER, SERVICE, AGREED, reading="", low=1, high=100, meaning="run the fan for so long", hold=True,
+    ),
     Command("pin", TEXT, SERVICE, AGREED, reading="", low=4, high=4, meaning="the password", secret=True),
     Command("fan_switch", SWITCH, OPERATE, AGREED, reading="", meaning="the fan"),
 )  # fmt: skip
@@ -119,7 +122,7 @@ def obedient_dialect(factory: bool = False) -> Dialect:
     around = None
     if factory:
         for command in COMMANDS:
-            if command.query in ("limits", "names") and not command.mode:
+            if (command.query in ("limits", "names") or command.hold) and not command.mode:
                 command = Command(**{**vars(command), "mode": True, "saves": True})
                 commands = tuple(command if each.name == command.name else each for each in commands)
         mode = Mode(

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from changing import Console, console, heeding_ctrl_c, typed
+from home import until
 from served import environment, served
 
 from cellwire.cli import main
@@ -537,8 +538,7 @@ def test_ctrl_c_ends_after_what_was_begun(make: Make) -> None:
             preexec_fn=heeding_ctrl_c,
         )
         journal = pack.home / "state/cellwire/journal.jsonl"
-        while not journal.exists():
-            time.sleep(0.005)
+        until(journal.exists)
         os.kill(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=30)
         assert process.returncode == 6

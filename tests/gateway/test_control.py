@@ -275,6 +275,7 @@ async def test_a_secret_is_written_down_nowhere(tmp_path: Path) -> None:
     await house.write({"pin": "9876"})
     await house.write({"pin": "98765"})
     await house.write({"pin": "9876"}, grant="operate")
+    await house.write({"pin/1": "9876"})
     assert "9876" not in house.journal.path.read_text()
     assert "9876" not in str(house.events.recent)
     assert "9876" not in str([result.document() for result in house.results])
@@ -318,6 +319,40 @@ async def test_the_mode_is_left_when_the_caller_goes_away(tmp_path: Path) -> Non
     while house.pack.inside:
         await asyncio.sleep(0.01)
     assert entries(house)[0]["result"] == "done"
+
+
+@warped
+async def test_what_takes_too_long_is_broken_off_and_the_mode_left(tmp_path: Path) -> None:
+    house = House(tmp_path, factory=True)
+    work = asyncio.create_task(house.write({"hold_fan": 100}))
+    while WRITE not in house.pack.asked:
+        await asyncio.sleep(0.001)
+    assert house.pack.inside
+    await house.control.finish(5.0)
+    assert not house.pack.inside
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert entries(house)[0]["result"] == SENT
+
+
+@warped
+async def test_what_was_done_is_told_when_the_rest_does_not_fit_any_more(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    commands = house.poller.dialect.commands
+    assert commands is not None
+    encode = commands.encode
+
+    def moody(command: Command, number: int, value: Any, address: int, known: dict[str, Any]) -> tuple[bytes, ...]:
+        if house.pack.writes and command.name == "cell_overvoltage_limit":
+            raise OutOfRange("cell_overvoltage_limit: the pack changed meanwhile")
+        return encode(command, number, value, address, known)
+
+    commands.encode = moody
+    assert await house.write({"charge_switch": False, "cell_overvoltage_limit": 3.7}) == [
+        ("charge_switch", "done"),
+        ("cell_overvoltage_limit", "refused"),
+    ]
+    assert [entry["result"] for entry in entries(house)] == ["refused", "done"]
 
 
 @warped

@@ -196,7 +196,9 @@ async def test_what_is_refused(
         assert place.house.pack.writes == []
         assert len(place.events) == 1
         assert words in place.events[0]
-        assert all(entry["reason"] == result["reason"] for entry in place.journal)
+        await until(lambda: len(place.journal) == 1)
+        (entry,) = place.journal
+        assert (entry["source"], entry["reason"]) == ("mqtt", result["reason"])
 
 
 async def test_what_has_no_pack(broker: Mosquitto, tmp_path: Path) -> None:
@@ -208,6 +210,7 @@ async def test_what_has_no_pack(broker: Mosquitto, tmp_path: Path) -> None:
             assert words in json.loads(place.listener.last[f"cellwire/{name}/result"])["reason"]
         assert place.house.pack.writes == []
         assert len(place.events) == 2
+        await until(lambda: len(place.journal) == 2)
 
 
 async def test_retained_ones_do_nothing(broker: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -20,14 +20,14 @@ from ..gateway.backup import own_identity
 from ..gateway.control import NOT_CONFIRMED as UNCONFIRMED
 from ..gateway.control import REFUSED, Control, Denied, Result, Told, Who
 from ..gateway.events import Events
-from ..gateway.journal import SECRET, Journal, JournalError
+from ..gateway.journal import HIDDEN, Journal, JournalError
 from ..gateway.restore import worst
 from ..gateway.settings import describe
 from ..outputs.console import SIGNS
 from .packs import Packs, main, port_of
 
 CONFIG = "cellwire.toml"
-PASSWORD = "CELLWIRE_PACK_PASSWORD"  # noqa: S105 - the name of a variable
+VARIABLE = "CELLWIRE_PACK_PASSWORD"  # of the environment
 SETTLING = 5  # polls in which a pack that answers tells who it is
 FINISHING = 600.0  # seconds for what was begun when the program is told to end; another Ctrl-C ends it at once
 BROKEN_OFF = "broken off; `cellwire settings LINK journal` tells what was written"
@@ -92,7 +92,7 @@ class OnePack:
         self.poller = poller = pollers[0]
         pack = self.pack = poller.pack
         self._settings = settings = self._configured()
-        poller.password = options.password or os.environ.get(PASSWORD, "")
+        poller.password = options.password or os.environ.get(VARIABLE, "")
         if settings:
             poller.password = poller.password or settings.password
             poller.invert_current = options.invert_current or settings.invert_current
@@ -343,6 +343,6 @@ def _result_line(result: Result, rows: Mapping[str, Row]) -> str:
 
 
 def _bytes(result: Result) -> str:
-    if result.wanted == SECRET:
+    if result.wanted == HIDDEN:
         return "bytes that are not shown, because the secret is in them"
     return ", ".join(bytes.fromhex(frame).hex(" ") for frame in result.frames) or "nothing"

@@ -28,7 +28,7 @@ from ..gateway.backup import (
 )
 from ..gateway.control import DONE as ALL_DONE
 from ..gateway.control import Denied, Result, Told, parsed
-from ..gateway.journal import SECRET, Entry, Journal, JournalError
+from ..gateway.journal import HIDDEN, Entry, Journal, JournalError
 from ..gateway.presets import preset
 from ..gateway.restore import ALL, RESTORE, left, look_up, restore, unfinished
 from .change import OnePack, Row, aligned, as_json, configuration, journal_path, on_pack, unit_of, value_of
@@ -201,7 +201,7 @@ async def _undo(pack: OnePack) -> int:
 async def _undo_restore(pack: OnePack, restored: Entry) -> int:
     changes: dict[str, Any] = {}
     for each in pack.control.journal.entries(pack.pack.id, ALL):
-        if each.get("restore") == restored["entry"] and each.get("before") not in (None, SECRET):
+        if each.get("restore") == restored["entry"] and each.get("before") not in (None, HIDDEN):
             changes[each["command"]] = each["before"]  # the oldest is the last
     rows = await pack.described()
     pack.say(f"Taking back {restored['what']} of {_moment(restored)}, entry {restored['entry']}")

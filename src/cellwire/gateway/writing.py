@@ -282,9 +282,13 @@ class Writing:
 
     async def do(self, wish: Wish, result: Result) -> Result:
         """Send the command once, and return what became of it, read back from the pack."""
-        frames = self._encoded(wish, self.known)
-        result = replace(result, frames=tuple(frame.hex() for frame in frames))
         trouble = ""
+        try:
+            frames = self._encoded(wish, self.known)
+        except OutOfRange as error:
+            # It fitted when it was planned: the pack changed since.
+            return replace(result, result=REFUSED, reason=str(error), found=self.found(wish), frames=())
+        result = replace(result, frames=tuple(frame.hex() for frame in frames))
         try:
             await self._send(wish.command, frames)
             self._save = self._save or wish.command.saves

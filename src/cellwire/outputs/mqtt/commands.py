@@ -4,6 +4,7 @@ Nothing that is old or came before is done: a battery must not be switched by wh
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import math
@@ -74,6 +75,7 @@ class Commands:
         self._warned = False
         self._waiting: dict[str, deque[Order]] = {}  # by pack; the first of them is being done
         self._workers: dict[str, asyncio.Task[None]] = {}
+        self._notes: set[asyncio.Task[Any]] = set()  # refusals on their way into the journal
         self._begun: set[str] = set()  # packs whose first command Control has
         self._acted: dict[tuple[str, str], float] = {}  # when an action was last done
         self._known: OrderedDict[tuple[str, str | int], Document] = (
@@ -121,11 +123,8 @@ class Commands:
             raise Unfit('it has no "value" that is on or off, a number or a text')
         command = self._command(order)
         if command and isinstance(value, str):
-            try:
-                found = parsed(command, value)
-            except OutOfRange:
-                return value
-            return value if isinstance(found, float) and not math.isfinite(found) else found
+            with contextlib.suppress(OutOfRange):
+                return parsed(command, value)
         return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
     def _check_time(self, time: Any) -> None:
@@ -208,11 +207,15 @@ class Commands:
 
     def _refuse(self, order: Order, reason: str) -> None:
         """Tell that a command is not done that Control never heard of, and write it down."""
-        document = self._result(order, REFUSED, reason).document()
-        value = f" = {as_json(document['wanted'])}" if "wanted" in document else ""
-        text = f"{order.pack}: {order.key}{value} over MQTT was refused: {reason}"
-        self._write_down(order, text, {key: value for key, value in document.items() if key != "pack"})
-        self._send(order, document)
+        result = self._result(order, REFUSED, reason)
+        self._send(order, result.document())
+        if self._control is not None:
+            note = asyncio.create_task(self._control.note([result], self.who))
+            self._notes.add(note)
+            note.add_done_callback(self._notes.discard)
+            return
+        document = {key: value for key, value in result.document().items() if key != "pack"}
+        self._write_down(order, f"{order.pack}: {order.key} over MQTT was refused: {reason}", document)
 
     def _write_down(self, order: Order, text: str, detail: Document) -> None:
         battery = self._store.battery(order.pack)
