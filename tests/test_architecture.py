@@ -52,9 +52,9 @@ EXTRA = {
 PURE = ("struct", "math")
 NOT_PURE = ("codec/compiled.py", "families/proof.py")
 
-# Where `except Exception` may stand: the run loop of an output, where parts are put together and kept running, and
+# Where `except Exception` may stand: around Bluetooth libraries, whose errors have no common base, the run loop of an output, where parts are put together and kept running, and
 # where the exit code would mean something else.
-CATCHERS = ("outputs/", "gateway/app.py", "gateway/keeper.py", "commands/check.py")
+CATCHERS = ("links/ble/", "outputs/", "gateway/app.py", "gateway/keeper.py", "commands/check.py")
 
 # Outputs that speak to other programs.
 OTHERS = ("outputs/mqtt/", "outputs/modbus/", "outputs/influx/")
@@ -66,7 +66,13 @@ OWNERS = {
     "aiomqtt": ("outputs/mqtt/",),
     "paho": ("outputs/mqtt/",),
     "serial": ("links/",),
-    "bleak": ("links/",),
+    "bleak": ("links/ble/",),
+    "dbus_fast": ("links/ble/",),
+    "bleak_esphome": ("links/ble/",),
+    "habluetooth": ("links/ble/",),
+    "aioesphomeapi": ("links/ble/",),
+    "aiobmsble": ("links/ble/",),
+    "bumble": ("sim/",),
     "sqlite3": ("outputs/history/", "commands/history.py"),
 }
 

@@ -63,6 +63,17 @@ def _found_by(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--family", help="a family or dialect (see `cellwire families`); found out when left out")
     parser.add_argument("--address", type=_address, nargs="+", default=[], metavar="N", help="board numbers")
     parser.add_argument("--invert-current", action="store_true", help="turn the sign of the current round")
+    _by_radio(parser)
+
+
+def _by_radio(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pairing",
+        choices=("never", "just-works", "passkey"),
+        default="never",
+        help="by Bluetooth: how to pair with the pack when it asks for that (never)",
+    )
+    parser.add_argument("--pin", default="", metavar="TEXT", help="by Bluetooth: the number that the app asks for")
 
 
 def _address(text: str) -> int:
@@ -213,6 +224,7 @@ def _one_pack(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--family", help="a family or dialect (see `cellwire families`); found out when left out")
     parser.add_argument("--address", type=_address, nargs=1, default=[], metavar="N", help="board number")
     parser.add_argument("--invert-current", action="store_true", help="turn the sign of the current round")
+    _by_radio(parser)
     parser.add_argument("--timeout", type=_positive, default=8.0, metavar="S", help="seconds for a first answer (8)")
     parser.add_argument(
         "-c", "--config", metavar="FILE", help="configuration; the grant that it gives the pack counts (cellwire.toml)"

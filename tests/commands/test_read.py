@@ -107,7 +107,7 @@ def test_zeros_after_waking_are_not_shown(tmp_path: Path, capsys: pytest.Capture
     assert json.loads(capsys.readouterr().out)["readings"]["voltage"] > 10
 
 
-@pytest.mark.parametrize("link", ["nonsense", "ble:AA:BB:CC:DD:EE:FF", "tcp:localhost", "serial:/dev/null?baud=x"])
+@pytest.mark.parametrize("link", ["nonsense", "ble:AA:BB:CC:DD:EE", "tcp:localhost", "serial:/dev/null?baud=x"])
 def test_a_wrong_link_is_a_usage_error(link: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert read(link) == 2
     captured = capsys.readouterr()

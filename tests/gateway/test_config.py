@@ -74,6 +74,8 @@ every = 5
 grant = "operate"
 invert_current = true
 password = "000000"
+pairing = "passkey"
+pin = "123456"
 id = "jk-123"
 capacity = 280
 [pack.limits]
@@ -120,6 +122,8 @@ enabled = false
         "operate",
         True,
         "000000",
+        "passkey",
+        "123456",
         "jk-123",
         280.0,
         limits,
@@ -178,7 +182,7 @@ keep_raw = -1
 """
 SIX_TOLD = """\
 cellwire.toml:4: pack.link: 'ttyUSB0' is not the address of a link; write /dev/ttyUSB0, serial:/dev/serial/by-id/...\
-?baud=9600, COM3, tcp:host:port, rfc2217://host:port or replay:file.jsonl
+?baud=9600, COM3, ble:C8:47:8C:00:00:01, tcp:host:port, rfc2217://host:port or replay:file.jsonl
 cellwire.toml:5: pack.evry: there is no key 'evry' here; write every
 cellwire.toml:8: pack.name: 'shed' is in line 3 already; give each pack a name of its own
 cellwire.toml:10: pack.every: this must be a number, not the text '2'; write a number without quotes, such as 2.5
@@ -240,7 +244,7 @@ ONE: list[tuple[str, int, str, str, str]] = [
     (f'[[pack]]\nname = "{"a" * 65}"\nlink = "COM3"\n', 2, "pack.name", "has 65 characters", "1 to 64 letters"),
     ('[[pack]]\nname = "a\\nb"\nlink = "COM3"\n', 2, "pack.name", "control character", "on one line"),
     ('[[pack]]\nname = "a"\nlink = "/dev/\\u0000"\n', 3, "pack.link", "control character", "on one line"),
-    ('[[pack]]\nname = "a"\nlink = "ble:AA"\n', 3, "pack.link", "Bluetooth is not built in yet", "use a wired link"),
+    ('[[pack]]\nname = "a"\nlink = "ble:AA"\n', 3, "pack.link", "is no Bluetooth address", "write six pairs"),
     ('[[pack]]\nname = "a"\nlink = "tcp:host"\n', 3, "pack.link", "needs a host and a port", "write /dev/"),
     ('[[pack]]\nname = "a"\nlink = "serial:/dev/x?bauds=1"\n', 3, "pack.link", "no option bauds", "write /dev/"),
     (PACK + 'family = "duracell"\n', 4, "pack.family", "no family 'duracell'", "write one of jk, jbd, daly, jk-uart"),

@@ -22,7 +22,7 @@ async def test_three_packs_are_read_without_sending_a_byte(tmp_path: Path) -> No
         "jk-pb", 16, [1, 2, 3], think=0.02, faults={"second-master": 1.0}, seed=5, clock=evening()
     ) as simulator:
         path = await simulator.pty(str(tmp_path / "bus"))
-        options = argparse.Namespace(link=path, family=None, address=[], invert_current=False)
+        options = argparse.Namespace(link=path, family=None, address=[], invert_current=False, pairing="never", pin="")
         packs = Packs(options)
         try:
             await packs.find()

@@ -45,8 +45,8 @@ class Guard:
         self.others: list[bytes] = []
         self.questions = 0
 
-    def open(self, address: str) -> Link:
-        link = open_link(address)
+    def open(self, address: str, *how: Any) -> Link:
+        link = open_link(address, *how)
         send = link.send
 
         async def guarded(data: bytes) -> None:

@@ -59,7 +59,7 @@ def test_captures() -> None:
         ("ttyUSB0", "not the address of a link"),
         ("COM", "not the address of a link"),
         ("http://host:80", "not the address of a link"),
-        ("ble:AA:BB:CC:DD:EE:FF", "Bluetooth is not built in yet"),
+        ("ble:AA:BB:CC:DD:EE", "is no Bluetooth address"),
         ("serial:", "names no port"),
         ("serial:?baud=9600", "names no port"),
         ("replay:", "names no file"),

@@ -170,3 +170,35 @@ class Dialect:
             if query.name == name:
                 return query
         raise KeyError(name)
+
+
+class Bluetooth:
+    """How packs of a family are met by radio; a Bluetooth module passes on the bytes of its dialects.
+
+    family    "jk"
+    speaks    names of the dialects that go through it, in the order in which they are tried
+    services  (service, characteristic that notifies, characteristic to write to), the likeliest first; short UUIDs are
+              four hex digits
+    hello     (characteristic, bytes), written after connecting by modules that have the characteristic
+    names     shell patterns of advertised names
+    makers    (company id, bytes that its data begins with, bytes that it has anywhere) of advertisements
+    prefixes  how addresses begin, in capitals
+    """
+
+    def __init__(
+        self,
+        family: str,
+        speaks: "tuple[str, ...]",
+        services: "tuple[tuple[str, str, str], ...]",
+        hello: "tuple[tuple[str, bytes], ...]" = (),
+        names: "tuple[str, ...]" = (),
+        makers: "tuple[tuple[int, bytes, bytes], ...]" = (),
+        prefixes: "tuple[str, ...]" = (),
+    ) -> None:
+        self.family = family
+        self.speaks = speaks
+        self.services = services
+        self.hello = hello
+        self.names = names
+        self.makers = makers
+        self.prefixes = prefixes

@@ -60,7 +60,7 @@ async def _on_pack(options: argparse.Namespace, work: "Callable[[OnePack], Await
     except asyncio.CancelledError:
         raise Failure(NOT_CONFIRMED, BROKEN_OFF) from None
     finally:
-        await pack.packs.session.close()
+        await pack.packs.close()
 
 
 class OnePack:

@@ -159,7 +159,7 @@ async def of_link(options: argparse.Namespace) -> list[Snapshot]:
         if not packs.store.packs:
             raise
     finally:
-        await packs.session.close()
+        await packs.close()
     return [packs.store.snapshot(pack) for pack in packs.store.packs.values()]
 
 

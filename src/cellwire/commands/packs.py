@@ -11,12 +11,14 @@ from ..cli import NO_ANSWER, NOT_ALLOWED, PORT, USAGE, Failure
 from ..codec.dialect import Dialect
 from ..codec.errors import ProtocolError, Refused
 from ..families import FAMILIES, dialects
+from ..gateway.air import radios
 from ..gateway.detect import Finding, Found, detect
 from ..gateway.errors import NoAnswer
 from ..gateway.poller import Line, Poller
 from ..gateway.session import Session
 from ..gateway.store import PackState, Store
 from ..links import open_link
+from ..links.ble import Radios
 from ..links.link import Link, LinkError
 
 
@@ -29,10 +31,10 @@ def chosen(name: str | None) -> tuple[Dialect, ...]:
     return found
 
 
-def link_of(address: str) -> Link:
+def link_of(address: str, radios: Radios | None = None, pairing: str = "never", pin: str = "") -> Link:
     """Return the link of an address, not opened yet; raise Failure when the address is wrong."""
     try:
-        return open_link(address)
+        return open_link(address, radios, pairing, pin)
     except ValueError as error:
         raise Failure(USAGE, str(error)) from None
 
@@ -68,14 +70,22 @@ async def _awaited(work: Callable[[], Awaitable[int]]) -> int:
 class Packs:
     """The packs of one link, as asked for on the command line."""
 
-    def __init__(self, options: argparse.Namespace, link: Link | None = None, every: float = 2.0) -> None:
+    def __init__(
+        self, options: argparse.Namespace, through: Callable[[Link], Link] = lambda link: link, every: float = 2.0
+    ) -> None:
         self.options = options
-        self.link = link or link_of(options.link)
+        self.radios = radios()
+        self.link = through(link_of(options.link, self.radios, options.pairing, options.pin))
         self.session = Session(self.link)
         self.store = Store(time.time, time.monotonic)
         self.every = every
         self.dialects = chosen(options.family)
         self.line = Line(self.session, [])
+
+    async def close(self) -> None:
+        """Give the link and the radios back."""
+        await self.session.close()
+        await self.radios.close()
 
     async def find(self) -> Sequence[Poller]:
         """Return a poller for each pack on the link; raise Failure with the reason when there is none."""

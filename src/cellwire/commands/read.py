@@ -23,7 +23,7 @@ async def _read(options: argparse.Namespace) -> int:
                 for problem in await poller.read_settings():
                     print(f"cellwire: not read: {problem}", file=sys.stderr)
     finally:
-        await packs.session.close()
+        await packs.close()
     unread = packs.unread()
     for pack in packs.store.packs.values():
         if pack not in unread:

@@ -10,7 +10,7 @@ from ..codec.errors import ProtocolError
 from ..gateway.errors import NoAnswer
 from ..gateway.poller import Poller
 from ..links import recording
-from .packs import Packs, link_of, main
+from .packs import Packs, main
 
 
 def run(options: argparse.Namespace) -> int:
@@ -23,15 +23,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _record(options: argparse.Namespace) -> int:
-    link = recording(link_of(options.link), options.output)
-    packs = Packs(options, link)
+    packs = Packs(options, lambda link: recording(link, options.output))
     try:
         if options.listen:
             await packs.session.listen(packs.dialects[0], options.seconds, lambda frame: False)
         else:
             await _ask(packs, options.seconds, options.timeout)
     finally:
-        await packs.session.close()
+        await packs.close()
     print(f"recorded; replay it with: cellwire read replay:{options.output}", file=sys.stderr)
     return NO_ANSWER if packs.unread() else DONE
 

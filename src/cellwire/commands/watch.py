@@ -33,7 +33,7 @@ async def _watch(options: argparse.Namespace) -> int:
     except asyncio.CancelledError:
         pass
     finally:
-        await packs.session.close()
+        await packs.close()
     return DONE
 
 
@@ -48,7 +48,7 @@ async def _find(packs: Packs) -> None:
             if not misses:
                 print(f"cellwire: {error}; trying again until something answers", file=sys.stderr)
             misses += 1
-            await packs.session.close()
+            await packs.close()
             await asyncio.sleep(PAUSES[min(misses, len(PAUSES) - 1)])
 
 

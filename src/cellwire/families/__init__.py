@@ -2,7 +2,7 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..codec.dialect import Dialect
+    from ..codec.dialect import Bluetooth, Dialect
 
 FAMILIES = ("jk", "jbd", "daly")
 
@@ -15,4 +15,12 @@ def dialects(name: str = "") -> "tuple[Dialect, ...]":
         for dialect in module.DIALECTS:
             if name in ("", family, dialect.name):
                 found.append(dialect)
+    return tuple(found)
+
+
+def bluetooth() -> "tuple[Bluetooth, ...]":
+    """Return how packs of each family are met by radio."""
+    found: "list[Bluetooth]" = []
+    for family in FAMILIES:
+        found.append(__import__("cellwire.families." + family, None, None, ("BLUETOOTH",)).BLUETOOTH)
     return tuple(found)

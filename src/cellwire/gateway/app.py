@@ -21,8 +21,8 @@ from ..outputs.influx import Influx
 from ..outputs.modbus import Modbus
 from ..outputs.mqtt import Mqtt, has_password
 from ..outputs.web import ChangeRefused, Web, WebError
+from . import air, scan
 from . import config as files
-from . import scan
 from .accounts import Accounts
 from .config import (
     Config,
@@ -66,6 +66,7 @@ class Gateway:
         self.started = clock()
         self._started = self.store.monotonic()
         self._names: dict[str, str] = {}  # as the history knows them, by id
+        self.radios = air.radios()
         self._wires: Keeper[Wire] = Keeper()
         self._outputs: Keeper[Mqtt | Modbus | Influx] = Keeper()
         self._recorded: dict[str, float] = {}  # when the sample of the last row came, by id
@@ -110,6 +111,7 @@ class Gateway:
             await end(self._scan, *tasks)
             await self.control.finish()
             await self._wires.keep(())
+            await self.radios.close()
             await self._outputs.keep(())
             self._write_down(0.0)
             self.events.add("stop", "Cellwire was told to stop" if stop.is_set() else "Cellwire stops")
@@ -209,7 +211,7 @@ class Gateway:
         kept = {pack.name for wire in self._wires.parts for pack in wire.packs}
         for name in [name for name in self.store.packs if name not in names or name not in kept]:
             self.store.remove(name)
-        self._wires.start({group: partial(Wire, self.store, group) for group in groups})
+        self._wires.start({group: partial(Wire, self.store, group, self.radios) for group in groups})
         self.store.packs = {pack.name: self.store.packs[pack.name] for pack in self.config.packs}
 
     # Control

@@ -57,6 +57,10 @@ async def detect(
     Raises LinkError. Nothing is ever written to a pack.
     """
     causes: Counter[str] = Counter()
+    await session.open()
+    dialects = _possible(session.link.speaks, dialects)
+    if not dialects:
+        return Finding([], "other", "none of the wanted families goes through the Bluetooth service of this device")
     try:
         async with asyncio.timeout(seconds):
             found = await _detect(session, dialects, addresses, causes)
@@ -65,6 +69,13 @@ async def detect(
     if found:
         return Finding(found)
     return Finding([], *_diagnosis(causes))
+
+
+def _possible(speaks: Sequence[str], dialects: Sequence[Dialect]) -> list[Dialect]:
+    """Return the dialects that may go through a link, in the order of their likelihood there."""
+    if not speaks:
+        return list(dialects)
+    return sorted((each for each in dialects if each.name in speaks), key=lambda each: speaks.index(each.name))
 
 
 async def _detect(

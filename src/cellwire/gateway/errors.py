@@ -4,8 +4,17 @@
 class NoAnswer(Exception):
     """No complete answer came. Tells what was seen instead, because that names the cause."""
 
-    def __init__(self, question: str, seen: int = 0, dropped: int = 0, damaged: int = 0, echo: bool = False) -> None:
-        super().__init__(f"{question}: {_cause(seen, dropped, damaged, echo)}")
+    def __init__(
+        self,
+        question: str,
+        seen: int = 0,
+        dropped: int = 0,
+        damaged: int = 0,
+        echo: bool = False,
+        wireless: bool = False,
+    ) -> None:
+        cause = _cause_on_air if wireless else _cause
+        super().__init__(f"{question}: {cause(seen, dropped, damaged, echo)}")
         self.seen = seen
         self.dropped = dropped
         self.damaged = damaged
@@ -49,4 +58,22 @@ def _cause(seen: int, dropped: int, damaged: int, echo: bool) -> str:
     return (
         "no answer; the pack may be asleep (press its button, connect a charger or a load), "
         "have another address, or RX and TX are swapped"
+    )
+
+
+def _cause_on_air(seen: int, dropped: int, damaged: int, echo: bool) -> str:
+    if damaged:
+        return f"{damaged} answer(s) came damaged (wrong checksum): pieces were lost or doubled on the air; come nearer"
+    if seen and dropped >= seen:
+        return f"{seen} bytes came, no frame among them: another maker's device, or one that speaks another dialect"
+    if seen:
+        return f"an answer began ({seen} bytes) and never ended: pieces were lost on the air; come nearer"
+    if echo:
+        return (
+            "the module only sends our question back, as those do that want to be paired: "
+            'write pairing = "passkey" and pin = the number that the app asks for'
+        )
+    return (
+        "connected, and no answer: the BMS behind the module is asleep (connect a charger or a load), "
+        "or its app's password is wanted first (write pin)"
     )

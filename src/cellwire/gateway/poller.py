@@ -34,6 +34,7 @@ QUIET_AGAIN = 10.0  # seconds without another master before a line is asked agai
 class Poller:
     """One pack: what was asked, what is due, and how it goes.
 
+    every   seconds between two polls; the pack's own `every` is longer while its link is shared out
     missing names of queries that this pack does not have
     owed    requests that end a mode which the pack was left in; sent as soon as it answers again
     took    seconds that the last poll needed
@@ -46,6 +47,7 @@ class Poller:
         self.address = address
         self.store = store
         self.pack = pack
+        self.every = pack.every
         self.gate = Gate(dialect.sum_tolerance)
         self.missing: set[str] = set()
         self.owed: tuple[bytes, ...] = ()
@@ -57,6 +59,7 @@ class Poller:
         self._noes: Counter[str] = Counter()
         self._answered: set[str] = set()  # names of queries that were ever answered
         self._asked: dict[str, float] = {}  # loop time of the last believed answer, by query
+        self._opening = 0  # which opening of the link the last poll began in
         self._misses = 0
         self._silent = False  # the last failure was silence: the pack may be asleep, and wake up with zeros
         self._lost_at: float | None = None
@@ -71,9 +74,10 @@ class Poller:
         """
         live = [query for query in self._wanted() if query.pace == FAST]
         first = self.dialect.queries[0]
-        if first.pace != FAST and self._due(first):
+        if first.pace != FAST and (self._due(first) or self._opening != self.session.openings):
             # The dialect wants it first: some JK do not start their stream otherwise.
             await self._extra(first)
+        self._opening = self.session.openings
         verdict = await self._sample(live)
         if verdict:
             self.store.fail(self.pack, ERROR, _reason(verdict))
@@ -256,16 +260,19 @@ class Poller:
         due = loop.time()
         while True:
             if await self.step():
-                due = max(loop.time(), due + self.pack.every)
+                due = max(loop.time(), due + self.every)
             else:
                 due = loop.time() + self.pause()
+            await self.session.share()
+            # Where more packs want the link's radio than it bears, a sample is only old after a pack's next turn.
+            self.pack.every = max(self.every, self.session.link.period())
             await asyncio.sleep(due - loop.time())
 
     def pause(self) -> float:
         """Return the seconds until the next try on a pack that did not answer."""
         if not self._misses:
-            return min(0.5, self.pack.every)
-        return max(min(0.2, self.pack.every), PAUSES[min(self._misses, len(PAUSES) - 1)])
+            return min(0.5, self.every)
+        return max(min(0.2, self.every), PAUSES[min(self._misses, len(PAUSES) - 1)])
 
     async def step(self) -> bool:
         """Poll once and note how it went; return True when something was believed."""
@@ -280,6 +287,8 @@ class Poller:
         except (NoAnswer, ProtocolError) as error:
             silent = isinstance(error, NoAnswer) and error.kind in ("silent", "echo")
             self._miss(ASLEEP if silent else ERROR, str(error), silent)
+            if isinstance(error, NoAnswer):
+                await self.session.revive()
             if silent and self.dialect.wake and not self._woken:
                 self._woken = True
                 await self.session.send(self.dialect.wake)

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..codec.dialect import Dialect
 from ..links import open_link
+from ..links.ble import Radios
 from ..links.link import LinkError
 from ..links.serial import ports
 from .detect import detect
@@ -18,13 +19,13 @@ def links() -> list[str]:
     return [port.by_id or port.device for port in ports()]
 
 
-async def look(address: str, families: Sequence[Dialect]) -> Document:
+async def look(address: str, families: Sequence[Dialect], radios: Radios | None = None) -> Document:
     """Return {link, packs: [{family, dialect, address, model, proof}]}, with problem and advice when there are none.
 
     Raises ValueError for an address that is none.
     """
     document: Document = {"link": address, "packs": []}
-    session = Session(open_link(address))
+    session = Session(open_link(address, radios))
     try:
         finding = await detect(session, families)
     except LinkError as error:

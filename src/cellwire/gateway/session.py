@@ -37,8 +37,9 @@ Collect = Callable[[list["Frame"], bool], Any]
 class _Answer:
     """What comes after one request: takes the echo off, finds the frames, and collects what they say."""
 
-    def __init__(self, dialect: Dialect, title: str, collect: Collect, request: bytes) -> None:
+    def __init__(self, dialect: Dialect, title: str, collect: Collect, request: bytes, wireless: bool = False) -> None:
         self.title = title
+        self.wireless = wireless
         self.receiver = dialect.receiver()
         self._collect = collect
         self.frames: list[Frame] = []
@@ -78,7 +79,7 @@ class _Answer:
         receiver = self.receiver
         seen = self.seen + len(self._front)
         dropped = receiver.dropped if self.frames else receiver.dropped + receiver.waiting() + len(self._front)
-        raise NoAnswer(self.title, seen, dropped, receiver.damaged, self.echo)
+        raise NoAnswer(self.title, seen, dropped, receiver.damaged, self.echo, self.wireless)
 
 
 class Session:
@@ -88,6 +89,7 @@ class Session:
              that belong to no answer: dropped, stray
     unasked  called with every frame that a pack sent by itself or that another master asked, (dialect, frame)
     damage   goes up with every answer in which bytes were wrong or missing
+    openings how often the link was opened: what was asked of a pack before the last one may have to be asked again
     foreign  set when another master's question was heard; cleared by who has waited for its silence
     writing  held by who changes something or reads settings: what they do has to stay together
     """
@@ -99,6 +101,7 @@ class Session:
         self.foreign = asyncio.Event()
         self.writing = asyncio.Lock()
         self.damage = 0
+        self.openings = 0
         self._turn = asyncio.Lock()
         self._open = False
         self._heard = 0.0  # loop time of the last byte, for the gap before a request
@@ -111,6 +114,7 @@ class Session:
         if not self._open:
             await self.link.open()
             self._open = True
+            self.openings += 1
             self._streaming.clear()
 
     async def close(self) -> None:
@@ -123,6 +127,17 @@ class Session:
         """Close the link when no question is under way: another program may use it until the next one."""
         async with self._turn:
             await self.close()
+
+    async def share(self) -> None:
+        """Give the link back for a while when somebody else waits for it."""
+        if self.link.wanted() and not self.writing.locked():
+            await self.release()
+
+    async def revive(self) -> None:
+        """Let the link do what it can about a pack that does not answer."""
+        async with self._turn:
+            if await self.link.revive():
+                await self.close()
 
     async def set_baud(self, baud: int) -> None:
         """Set the line speed where the link has one."""
@@ -150,7 +165,8 @@ class Session:
             try:
                 async with self._turn:
                     final = number == tries - 1
-                    return await self._ask(dialect, query, address, known, timeout or query.timeout, final)
+                    patience = (timeout or query.timeout) + self.link.lag
+                    return await self._ask(dialect, query, address, known, patience, final)
             except (NoAnswer, ProtocolError) as error:
                 self.counts[_kind(error)] += 1
                 if not isinstance(error, Refused):
@@ -177,7 +193,7 @@ class Session:
         def collect(frames: "list[Frame]", quiet: bool) -> Readings | None:
             return dialect.collect(query, address, frames, known, quiet)
 
-        answer = _Answer(dialect, f"{dialect.title}, {query.name}", collect, request)
+        answer = _Answer(dialect, f"{dialect.title}, {query.name}", collect, request, self.link.wireless)
         usual = self._sizes.get((query, address), 1)
         values: Readings | None = await self._hear(dialect, answer, timeout, usual)
         if values is None:
@@ -187,6 +203,7 @@ class Session:
             self.counts["partial"] += 1
             return rest
         self.counts["ok"] += 1
+        self.link.proved()
         # The smaller one counts: an answer may come with the late one of somebody else before it.
         self._sizes[query, address] = min(answer.seen, self._sizes.get((query, address), answer.seen))
         if query.pushed:
@@ -260,8 +277,9 @@ class Session:
                     if number:
                         await asyncio.sleep(commands.pause)
                     await self._send_bytes(dialect, request, loop.time())
-                answer = _Answer(dialect, f"{dialect.title}, {title}", yes, b"" if commands.mirrors else requests[-1])
-                said = await self._hear(dialect, answer, commands.timeout, 1)
+                echo = b"" if commands.mirrors else requests[-1]
+                answer = _Answer(dialect, f"{dialect.title}, {title}", yes, echo, self.link.wireless)
+                said = await self._hear(dialect, answer, commands.timeout + self.link.lag, 1)
                 return answer.rest(True) if said is None else said
             except LinkError:
                 await self.close()

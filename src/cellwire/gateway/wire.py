@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..codec.dialect import Dialect
 from ..families import dialects
 from ..links import open_link
+from ..links.ble import Radios
 from ..links.link import LinkError
 from .config import PackSettings
 from .detect import Found, detect
@@ -22,10 +23,10 @@ UNKNOWN = "unknown"  # family and dialect of a pack that has not said yet what i
 class Wire:
     """A link and its packs; `packs` are their settings, all with the same link."""
 
-    def __init__(self, store: Store, packs: Sequence[PackSettings]) -> None:
+    def __init__(self, store: Store, packs: Sequence[PackSettings], radios: Radios | None = None) -> None:
         self.store = store
         self.packs = tuple(packs)
-        self.session = Session(open_link(packs[0].link))
+        self.session = Session(open_link(packs[0].link, radios, packs[0].pairing, packs[0].pin))
         self.line = Line(self.session, [])
         self.states = [store.add(_state(settings)) for settings in packs]
 
@@ -55,9 +56,10 @@ class Wire:
                     self._add(pack, state, dialect, address)
             if unknown:
                 await self._find(unknown)
-            if not unknown and "baud=" not in self.packs[0].link:
+            bauds = self.line.pollers[0].dialect.bauds
+            if not unknown and bauds and "baud=" not in self.packs[0].link:
                 # Before the link is opened: a port that is not there yet must know its speed when it comes.
-                await self.session.link.set_baud(self.line.pollers[0].dialect.bauds[0])
+                await self.session.link.set_baud(bauds[0])
             await self.line.run()
         finally:
             await self.session.close()

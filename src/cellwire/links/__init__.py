@@ -1,24 +1,37 @@
-"""Bytes in and out, without knowing any protocol: serial ports, TCP, RFC 2217 and captures."""
+"""Bytes in and out, without knowing any protocol: serial ports, Bluetooth, TCP, RFC 2217 and captures."""
 
 import re
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 from urllib.parse import parse_qsl
 
 from .link import Link
 
+if TYPE_CHECKING:
+    from .ble import Radios
+
 ADDRESSES = (
     "/dev/ttyUSB0, serial:/dev/serial/by-id/...?baud=9600, COM3, "
-    "tcp:host:port, rfc2217://host:port or replay:file.jsonl"
+    "ble:C8:47:8C:00:00:01, tcp:host:port, rfc2217://host:port or replay:file.jsonl"
 )
 
 
-def open_link(address: str) -> Link:
-    """Return the link of an address, not opened yet; raise ValueError that says how addresses are written."""
+def open_link(address: str, radios: "Radios | None" = None, pairing: str = "never", pin: str = "") -> Link:
+    """Return the link of an address, not opened yet; raise ValueError that says how addresses are written.
+
+    radios: what Bluetooth links connect through; pairing and pin: how, where the device wants it
+    """
     kind, rest, options = _parts(address)
     link: Link
     if kind == "serial":
         link = _serial(address, rest, _baud(address, options))
+    elif kind == "ble":
+        from .ble import BleLink
+
+        device = _device(address, rest)
+        link = BleLink(
+            address, device, radios, options.pop("radio", ""), options.pop("service", ""), pairing=pairing, pin=pin
+        )
     elif kind == "tcp":
         from .tcp import TcpLink
 
@@ -56,15 +69,22 @@ def _parts(address: str) -> tuple[str, str, dict[str, str]]:
     if address.startswith("/") or re.fullmatch(r"(?i)(\\\\\.\\)?com\d+", address):
         return "serial", address, {}
     kind, colon, rest = address.partition(":")
-    if kind == "ble" and colon:
-        raise ValueError(f"{address!r}: Bluetooth is not built in yet; use a wired link: {ADDRESSES}")
-    if not colon or kind not in ("serial", "tcp", "rfc2217", "replay"):
+    if not colon or kind not in ("serial", "ble", "tcp", "rfc2217", "replay"):
         raise ValueError(f"{address!r} is not the address of a link; write {ADDRESSES}")
     rest, mark, query = rest.partition("?")
     options = dict(parse_qsl(query, keep_blank_values=True))
     if mark and not options:
         raise ValueError(f"{address!r}: after the question mark comes name=value, like ?baud=9600")
     return kind, rest, options
+
+
+def _device(address: str, rest: str) -> str:
+    from .ble.link import spelled
+
+    device = spelled(rest)
+    if device is None:
+        raise ValueError(f"{address!r}: {rest!r} is no Bluetooth address; write six pairs, like ble:C8:47:8C:00:00:01")
+    return device
 
 
 def _path(address: str, rest: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 # Bytes that nobody fetches are kept up to this many; then the oldest are lost, as in the buffer of a UART.
 UNREAD_LIMIT = 65536
@@ -36,12 +36,18 @@ class LinkLost(LinkError):
 class Link(ABC):
     """Moves bytes between this program and one line.
 
-    name  the address it was made from
-    baud  bits a second, None where the link has no speed or does not know it
+    name      the address it was made from
+    baud      bits a second, None where the link has no speed or does not know it
+    lag       seconds that it may add to an answer
+    wireless  True for a radio: what is wrong then is not a cable
+    speaks    names of the dialects that may go through it, the likeliest first; () when it cannot know
     """
 
     name: str
     baud: int | None = None
+    lag: float = 0.0
+    wireless: bool = False
+    speaks: tuple[str, ...] = ()
 
     @abstractmethod
     async def open(self) -> None:
@@ -70,6 +76,25 @@ class Link(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Give the line back to other programs; closing a closed link does nothing."""
+
+    def proved(self) -> None:  # noqa: B027
+        """Note that a whole answer came through."""
+
+    async def revive(self) -> bool:
+        """Do what can be done about a device that does not answer; return whether the link is to be opened anew."""
+        return False
+
+    def wanted(self) -> bool:
+        """Return whether somebody else waits for what this link has, and it has had its turn."""
+        return False
+
+    def period(self) -> float:
+        """Return the seconds within which it has its turn, where it shares something with others; else 0."""
+        return 0.0
+
+    def health(self) -> dict[str, Any]:
+        """Return how it goes, for people; {} where there is nothing to tell."""
+        return {}
 
     async def __aenter__(self) -> Self:
         await self.open()

@@ -163,6 +163,21 @@ class Recording(Link):
         """The speed of the link below."""
         return self.link.baud
 
+    @property
+    def lag(self) -> float:  # type: ignore[override]
+        """Of the link below."""
+        return self.link.lag
+
+    @property
+    def wireless(self) -> bool:  # type: ignore[override]
+        """Of the link below."""
+        return self.link.wireless
+
+    @property
+    def speaks(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Of the link below."""
+        return self.link.speaks
+
     async def open(self) -> None:
         """Open the link, then the file; a link opened again goes on in the same capture."""
         await self.link.open()
@@ -210,6 +225,14 @@ class Recording(Link):
     async def set_baud(self, baud: int) -> None:
         """Change the speed of the link below."""
         await self.link.set_baud(baud)
+
+    def proved(self) -> None:
+        """Tell the link below."""
+        self.link.proved()
+
+    async def revive(self) -> bool:
+        """Let the link below do what it can."""
+        return await self.link.revive()
 
     async def close(self) -> None:
         """Close the link, and the file when it was opened here."""

@@ -1,6 +1,6 @@
 """Daly: the A5 frames of older boards and the two register dialects of newer ones, D2 and P81."""
 
-from ...codec.dialect import FAST, ONCE, REFUSAL, REPLY, SETTINGS, SLOW, Dialect, Listener, Query
+from ...codec.dialect import FAST, ONCE, REFUSAL, REPLY, SETTINGS, SLOW, Bluetooth, Dialect, Listener, Query
 from ...codec.errors import Refused
 from ...codec.table import decode
 from .a5 import MOST_PARTS, PARTS, RECORDS, from_board, join, parts_needed
@@ -248,5 +248,17 @@ DIALECTS = (
         calm=0.1,
         sum_tolerance=(0.2, 0.01),
         commands=P81,
+    ),
+)
+
+BLUETOOTH = Bluetooth(
+    "daly",
+    speaks=("daly-d2", "daly-p81", "daly-a5"),
+    services=(("FFF0", "FFF1", "FFF2"), ("FF00", "FF01", "FF02")),
+    # HLK-B20 and B40 modules: the maker's app says this first.
+    hello=(("02f00000-0000-0000-0000-00000000ff05", b"HiLink"),),
+    names=("DL-*", "JHB-*"),
+    makers=tuple(
+        (company, b"", mark) for company in (0x0102, 0x0104, 0x0302, 0x0303, 0x0402) for mark in (b"DL", b"JHB")
     ),
 )

@@ -1,6 +1,6 @@
 """The JBD family: what to ask, what an answer means, in its standard, addressed and UP dialects."""
 
-from ...codec.dialect import ACK, FAST, ONCE, PUSH, REFUSAL, REPLY, SETTINGS, SLOW, Dialect, Query
+from ...codec.dialect import ACK, FAST, ONCE, PUSH, REFUSAL, REPLY, SETTINGS, SLOW, Bluetooth, Dialect, Query
 from ...codec.errors import ProtocolError
 from ...codec.table import decode
 from . import commands, frames, frontend, parameters, payload, records, up
@@ -281,4 +281,13 @@ DIALECTS = (
         calm=0.06,
         commands=commands.UP,
     ),
+)
+
+BLUETOOTH = Bluetooth(
+    "jbd",
+    speaks=("jbd", "jbd-up"),
+    services=(("FFF0", "FFF1", "FFF2"), ("FF00", "FF01", "FF02")),
+    # Sellers name them as they like; these are the names of the makers of the module.
+    names=("JBD-*", "xiaoxiang*", "?P??S*", "LT40AH*", "SBL-*", "OGR-*", "LSG-*", "TZ-H*", "SX60*"),
+    prefixes=("A4:C1:37", "A4:C1:38", "A5:C2:37", "A5:C2:39", "A5:C2:3A", "AA:C2:37", "70:3E:97", "10:A5:62"),
 )

@@ -112,6 +112,13 @@ class PackSettings:
         str,
         Key("the BMS's own password, where it wants one before it takes settings", secret=True, example="123456"),
     ] = field(default="", repr=False)
+    pairing: Annotated[
+        str, Key("by Bluetooth: how to pair with it when it asks for that", one_of(("never", "just-works", "passkey")))
+    ] = "never"
+    pin: Annotated[
+        str,
+        Key("by Bluetooth: the number that the app asks for, for pairing or log-in", secret=True, example="123456"),
+    ] = field(default="", repr=False)
     id: Annotated[
         str,
         Key(
