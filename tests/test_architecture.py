@@ -52,8 +52,8 @@ EXTRA = {
 PURE = ("struct", "math")
 NOT_PURE = ("codec/compiled.py", "families/proof.py")
 
-# Where `except Exception` may stand: around Bluetooth libraries, whose errors have no common base, the run loop of an output, where parts are put together and kept running, and
-# where the exit code would mean something else.
+# Where `except Exception` may stand: around Bluetooth libraries, whose errors have no common base, in the run loop of
+# an output, where parts are put together and kept running, and where the exit code would mean something else.
 CATCHERS = ("links/ble/", "outputs/", "gateway/app.py", "gateway/keeper.py", "commands/check.py")
 
 # Outputs that speak to other programs.
