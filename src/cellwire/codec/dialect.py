@@ -28,6 +28,18 @@ if TYPE_CHECKING:
 
         def waiting(self) -> int: ...  # bytes of a frame that has begun; 0 when none has
 
+    class Login(Protocol):
+        """Opens a module that passes nothing on before it was told a password."""
+
+        done: bool  # the pack can be asked
+        wanted: bool  # the module wants a password, and none was given
+        wrong: bool  # the module does not take the password
+
+        def start(self) -> bytes: ...
+
+        # What to send next, b"" at the end, None while no answer is whole. Never raises on noise.
+        def feed(self, data: bytes) -> "bytes | None": ...
+
 
 REPLY = "reply"
 ACK = "ack"
@@ -114,6 +126,8 @@ class Dialect:
     listener   makes the Listener for traffic that goes by, where the plain one does not do
     records    all Records of the dialect, for the proof table and the tests
     commands   how it is written to, None when it is only read
+    login      login(address of the device, pin) -> Login, for radio modules that stay silent before one; None where
+               no module wants one
     """
 
     def __init__(
@@ -138,6 +152,7 @@ class Dialect:
         wake: "bytes | None" = None,
         listener: "Callable[[], Listener] | None" = None,
         commands: "Commands | None" = None,
+        login: "Callable[[str, str], Login] | None" = None,
     ) -> None:
         self.name = name
         self.family = family
@@ -158,6 +173,7 @@ class Dialect:
         self.listens = listens
         self.wake = wake
         self.commands = commands
+        self.login = login
         self._listener = listener
 
     def listener(self) -> "Any":

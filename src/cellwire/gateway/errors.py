@@ -1,5 +1,9 @@
 """What can go wrong between a question and a believed answer; each text says what to do next."""
 
+# What only the owner can change: no use in connecting anew.
+PIN_WANTED, PIN_WRONG = "pin_wanted", "pin_wrong"
+FINAL = ("echo", PIN_WANTED, PIN_WRONG)
+
 
 class NoAnswer(Exception):
     """No complete answer came. Tells what was seen instead, because that names the cause."""
@@ -35,6 +39,55 @@ class NoAnswer(Exception):
         if self.seen:
             return "incomplete"
         return "echo" if self.echo else "silent"
+
+
+class LoggedOut(NoAnswer):
+    """The module wants a password before it passes anything on; kind: PIN_WANTED or PIN_WRONG."""
+
+    def __init__(self, question: str, kind: str) -> None:
+        super().__init__(question, wireless=True)
+        self.args = (f"{question}: {LOGIN_ADVICE[kind]}",)
+        self._kind = kind
+
+    @property
+    def silent(self) -> bool:
+        """False: the module answers, only the pack does not."""
+        return False
+
+    @property
+    def kind(self) -> str:
+        """What is wrong with the password, in one word."""
+        return self._kind
+
+
+class Repeated(NoAnswer):
+    """A pack that sends by itself sends the same record again and again: not an answer, whatever its checksum says."""
+
+    def __init__(self, question: str) -> None:
+        super().__init__(question, wireless=True)
+        self.args = (f"{question}: the same record comes again and again, number and all; the pack is connected anew",)
+
+    @property
+    def silent(self) -> bool:
+        """False: something comes."""
+        return False
+
+    @property
+    def kind(self) -> str:
+        """The cause in one word."""
+        return "repeated"
+
+
+LOGIN_ADVICE = {
+    PIN_WANTED: (
+        "the Bluetooth module wants a password before it passes anything on: "
+        "write pin = the password that the maker's app asks for"
+    ),
+    PIN_WRONG: (
+        "the Bluetooth module does not take this pin: write pin = the password that the maker's app asks for; "
+        "it is not tried again soon, because modules lock themselves"
+    ),
+}
 
 
 def _cause(seen: int, dropped: int, damaged: int, echo: bool) -> str:

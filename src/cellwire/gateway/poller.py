@@ -12,7 +12,7 @@ from ..codec.errors import ProtocolError, Refused
 from ..links.link import LinkError
 from ..readings.derive import derive
 from ..readings.gate import Gate
-from .errors import NoAnswer
+from .errors import FINAL, NoAnswer
 from .session import Session
 from .store import ASLEEP, ERROR, LOST, PackState, Store
 
@@ -28,6 +28,7 @@ QUESTIONS = 3  # times a sample is asked for at once before the gate's doubt cou
 PAUSES = (0.0, 0.5, 1.0, 2.0, 3.0)  # seconds between tries on a pack that does not answer; the last one goes on
 LISTEN = 2.2  # seconds without traffic after which a line has no other master (a JK master pauses less)
 PATIENT = 100  # believed samples after which a pack that does not tell who it is goes by its address
+LOOK = 1.0  # seconds between looks whether others wait for a radio link's connection
 QUIET_AGAIN = 10.0  # seconds without another master before a line is asked again
 
 
@@ -83,8 +84,9 @@ class Poller:
             self.store.fail(self.pack, ERROR, _reason(verdict))
             return False
         if self.owed and not self.session.writing.locked():
-            requests, self.owed = self.owed, ()
+            requests = self.owed
             await self.session.around(requests)
+            self.owed = ()  # not before: what is broken off is still owed
         for query in self._wanted():
             if query.pace != FAST and self._due(query):
                 await self._extra(query)
@@ -263,10 +265,20 @@ class Poller:
                 due = max(loop.time(), due + self.every)
             else:
                 due = loop.time() + self.pause()
+            await self._rest(due)
+
+    async def _rest(self, due: float) -> None:
+        """Wait for the next poll; give the link to others meanwhile, as soon as it is their turn."""
+        loop = asyncio.get_running_loop()
+        while True:
             await self.session.share()
             # Where more packs want the link's radio than it bears, a sample is only old after a pack's next turn.
             self.pack.every = max(self.every, self.session.link.period())
-            await asyncio.sleep(due - loop.time())
+            left = due - loop.time()
+            if left <= LOOK or not self.session.link.wireless:
+                break
+            await asyncio.sleep(LOOK)
+        await asyncio.sleep(left)
 
     def pause(self) -> float:
         """Return the seconds until the next try on a pack that did not answer."""
@@ -287,7 +299,7 @@ class Poller:
         except (NoAnswer, ProtocolError) as error:
             silent = isinstance(error, NoAnswer) and error.kind in ("silent", "echo")
             self._miss(ASLEEP if silent else ERROR, str(error), silent)
-            if isinstance(error, NoAnswer):
+            if isinstance(error, NoAnswer) and error.kind not in FINAL:
                 await self.session.revive()
             if silent and self.dialect.wake and not self._woken:
                 self._woken = True
@@ -302,17 +314,30 @@ class Poller:
     def _miss(self, trouble: str, reason: str, silent: bool) -> None:
         self._misses += 1
         self._silent = silent
-        # One lost answer is the line's; two are the pack's.
-        if self._misses > 1 or trouble == LOST or self.pack.time is None:
+        if self._tells(trouble):
             self.store.fail(self.pack, trouble, reason)
         if silent:
             # What it says after a pause may be the zeros of a board that just woke up, or another pack.
-            self.gate.forget()
-            self._asked.clear()
+            self.forget()
         if self._misses == 2:
             self._lost_at = asyncio.get_running_loop().time()
             if self.tells:
                 log.warning("pack %s is %s: %s", self.pack.name, trouble, reason)
+
+    def _tells(self, trouble: str) -> bool:
+        """Return whether a failure is the pack's: one lost answer is the line's, and lost connections are the air's.
+
+        Of a radio that comes back in time nobody needs to hear more than the counters tell.
+        """
+        if self.pack.seen is None or (trouble == LOST and not self.session.link.wireless):
+            return True
+        late = self.store.monotonic() - self.pack.seen > self.pack.every
+        return self._misses > 1 and (late or trouble != LOST)
+
+    def forget(self) -> None:
+        """Take nothing for granted of what was read before, and ask for all of it again."""
+        self.gate.forget()
+        self._asked.clear()
 
     def _back(self) -> None:
         if self._lost_at is not None and self.tells:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..codec.dialect import PUSH, REQUEST, Dialect, Query
 from ..codec.errors import ProtocolError, Refused
-from ..links.link import Link, LinkError
-from .errors import NoAnswer
+from ..links.link import Link, LinkError, PortForbidden
+from .errors import LOGIN_ADVICE, PIN_WANTED, PIN_WRONG, LoggedOut, NoAnswer, Repeated
 
 if TYPE_CHECKING:
     from ..codec.dialect import Frame
@@ -28,7 +28,15 @@ PATIENCE = 4
 CALM = 60.0
 # A pack that sends by itself is taken for silent after this many seconds, and asked again.
 STREAM_STALLS = 3.0
+# A pack that sends the same record, number and all, for so many seconds does not measure any more.
+REPEATS = 30.0
 
+
+# Questions in silence after which a module may want a password, seconds in which it answers, and seconds until a
+# password that it did not take is tried again: modules lock themselves.
+SILENCES = 2
+LOGIN = 5.0
+LOCKED = 1800.0
 
 # What is made of the frames of an answer; the flag says that the line fell silent. None: it is not complete.
 Collect = Callable[[list["Frame"], bool], Any]
@@ -85,13 +93,14 @@ class _Answer:
 class Session:
     """The owner of one link.
 
-    counts   answers by cause: ok, partial, silent, echo, noise, damaged, incomplete, unreadable, refused; and bytes
-             that belong to no answer: dropped, stray
+    counts   answers by cause: ok, partial, silent, echo, noise, damaged, incomplete, repeated, unreadable, refused; and
+             bytes that belong to no answer: dropped, stray
     unasked  called with every frame that a pack sent by itself or that another master asked, (dialect, frame)
     damage   goes up with every answer in which bytes were wrong or missing
     openings how often the link was opened: what was asked of a pack before the last one may have to be asked again
     foreign  set when another master's question was heard; cleared by who has waited for its silence
     writing  held by who changes something or reads settings: what they do has to stay together
+    withheld why the link is not to be opened now, "" when it may be: it is left to another program
     """
 
     def __init__(self, link: Link, unasked: "Callable[[Dialect, Frame], None] | None" = None) -> None:
@@ -100,6 +109,7 @@ class Session:
         self.unasked = unasked
         self.foreign = asyncio.Event()
         self.writing = asyncio.Lock()
+        self.withheld = ""
         self.damage = 0
         self.openings = 0
         self._turn = asyncio.Lock()
@@ -108,14 +118,25 @@ class Session:
         self._calm_until = 0.0
         self._sizes: dict[tuple[Query, int], int] = {}  # bytes of the shortest answers: what the link may wait for
         self._streaming: dict[str, float] = {}
+        self._pushed: dict[str, tuple[Frame | None, float]] = {}  # the newest record of each, and when it came first
+        self._silences = 0  # in this opening, since anything came
+        self._door: Dialect | None = None  # the dialect that a login is known to be needed for
+        self._told = False  # the module was told in this opening, or says that it need not be
+        self._locked_until = 0.0
 
     async def open(self) -> None:
         """Open the link when it is not; raise LinkError with what to do."""
+        if self.withheld:
+            raise LinkError(self.withheld)
         if not self._open:
+            if asyncio.get_running_loop().time() < self._locked_until:
+                raise PortForbidden(f"{self.link.name}: {LOGIN_ADVICE[PIN_WRONG]}")
             await self.link.open()
             self._open = True
             self.openings += 1
             self._streaming.clear()
+            self._silences = 0
+            self._told = False
 
     async def close(self) -> None:
         """Give the link back to other programs."""
@@ -149,8 +170,54 @@ class Session:
     async def send(self, data: bytes) -> None:
         """Send bytes to which no answer belongs: a wake-up, an entry into a mode."""
         async with self._turn:
-            await self.open()
+            await self._ready()
             await self.link.send(data)
+
+    async def _ready(self) -> None:
+        """Open the link, and log in where that is known to be needed. Raises LoggedOut or LinkError."""
+        await self.open()
+        if self._door is not None and not self._told:
+            await self._log_in(self._door)
+
+    async def _admitted(self, dialect: Dialect) -> bool:
+        """Log in after silence that a login may end; return whether there is a better chance of an answer now."""
+        if dialect.login is None or not self.link.wireless or self._told:
+            return False
+        self._silences += 1
+        return self._silences >= SILENCES and await self._log_in(dialect)
+
+    async def _log_in(self, dialect: Dialect) -> bool:
+        """Go through a login, once an opening; return whether the module took it, and not if it did not answer."""
+        assert dialect.login is not None
+        loop = asyncio.get_running_loop()
+        login = dialect.login(*self.link.key())
+        request: bytes | None = login.start()
+        self.link.pending()
+        self.link.private = True
+        try:
+            async with asyncio.timeout(LOGIN) as limit:
+                while request:
+                    await self.link.send(request)
+                    limit.reschedule(loop.time() + LOGIN)
+                    request = None
+                    while request is None:
+                        request = login.feed(await self.link.receive())
+        except TimeoutError:
+            log.debug("%s: no answer to the login", self.link.name)
+        finally:
+            self.link.private = False
+        if login.wrong:
+            # The owner may want to look with the app, so nobody keeps the connection.
+            self._locked_until = loop.time() + LOCKED
+            await self.close()
+            raise LoggedOut(dialect.title, PIN_WRONG)
+        if login.wanted:
+            self._door = dialect
+            raise LoggedOut(dialect.title, PIN_WANTED)
+        self._told = True
+        if login.done:
+            self._door = dialect
+        return login.done
 
     async def ask(
         self, dialect: Dialect, query: Query, address: int, known: Readings, tries: int = 1, timeout: float = 0.0
@@ -166,12 +233,17 @@ class Session:
                 async with self._turn:
                     final = number == tries - 1
                     patience = (timeout or query.timeout) + self.link.lag
+                    try:
+                        return await self._ask(dialect, query, address, known, patience, final)
+                    except NoAnswer as error:
+                        if not error.silent or not await self._admitted(dialect):
+                            raise
                     return await self._ask(dialect, query, address, known, patience, final)
             except (NoAnswer, ProtocolError) as error:
                 self.counts[_kind(error)] += 1
                 if not isinstance(error, Refused):
                     self._calm_until = asyncio.get_running_loop().time() + CALM
-                if number == tries - 1 or isinstance(error, Refused):
+                if number == tries - 1 or isinstance(error, Refused | LoggedOut):
                     raise
             except LinkError:
                 await self.close()
@@ -184,7 +256,7 @@ class Session:
         self, dialect: Dialect, query: Query, address: int, known: Readings, timeout: float, final: bool
     ) -> Readings:
         loop = asyncio.get_running_loop()
-        await self.open()
+        await self._ready()
         began = loop.time()
         request = b""
         if not (query.pushed and began - self._streaming.get(dialect.name, -STREAM_STALLS) < STREAM_STALLS):
@@ -202,13 +274,28 @@ class Session:
             rest: Readings = answer.rest(final)
             self.counts["partial"] += 1
             return rest
+        if query.pushed and self._repeats(dialect, answer):
+            raise Repeated(answer.title)
         self.counts["ok"] += 1
+        self._silences = 0
         self.link.proved()
         # The smaller one counts: an answer may come with the late one of somebody else before it.
         self._sizes[query, address] = min(answer.seen, self._sizes.get((query, address), answer.seen))
         if query.pushed:
             self._streaming[dialect.name] = self._heard
         return values
+
+    def _repeats(self, dialect: Dialect, answer: _Answer) -> bool:
+        """Return whether a pack that sends by itself has sent the very same record for a while.
+
+        Records are numbered, so it is the Bluetooth module that says again what it heard before its BMS fell silent.
+        """
+        newest = next((frame for frame in reversed(answer.frames) if frame[0] == PUSH), None)
+        before, since = self._pushed.get(dialect.name, (None, 0.0))
+        if newest is None or newest != before:
+            self._pushed[dialect.name] = newest, self._heard
+            return False
+        return self._heard - since > REPEATS
 
     async def _hear(self, dialect: Dialect, answer: _Answer, timeout: float, usual: int) -> Any:
         """Return what the answer says, None when it did not come; `usual` is how long it was before."""
@@ -272,7 +359,7 @@ class Session:
         loop = asyncio.get_running_loop()
         async with self._turn:
             try:
-                await self.open()
+                await self._ready()
                 for number, request in enumerate(requests):
                     if number:
                         await asyncio.sleep(commands.pause)
@@ -317,7 +404,7 @@ class Session:
         """Send requests that only want a yes (factory mode in and out), each followed by its answer or a pause."""
         for request in requests:
             async with self._turn:
-                await self.open()
+                await self._ready()
                 await self.link.send(request)
                 try:
                     async with asyncio.timeout(wait):

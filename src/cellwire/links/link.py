@@ -41,6 +41,7 @@ class Link(ABC):
     lag       seconds that it may add to an answer
     wireless  True for a radio: what is wrong then is not a cable
     speaks    names of the dialects that may go through it, the likeliest first; () when it cannot know
+    private   True while passwords go through it: nothing of that is kept
     """
 
     name: str
@@ -48,6 +49,7 @@ class Link(ABC):
     lag: float = 0.0
     wireless: bool = False
     speaks: tuple[str, ...] = ()
+    private: bool = False
 
     @abstractmethod
     async def open(self) -> None:
@@ -79,6 +81,10 @@ class Link(ABC):
 
     def proved(self) -> None:  # noqa: B027
         """Note that a whole answer came through."""
+
+    def key(self) -> tuple[str, str]:
+        """Return (address of the device at the other end, pin that its owner gave), "" where there is none."""
+        return "", ""
 
     async def revive(self) -> bool:
         """Do what can be done about a device that does not answer; return whether the link is to be opened anew."""

@@ -202,7 +202,7 @@ class Recording(Link):
             self._file.flush()
 
     def _note(self, way: str, data: bytes) -> None:
-        if data and self._start is not None:
+        if data and self._start is not None and not self.private:
             self._write({"t": round(time.monotonic() - self._start, 4), way: data.hex()})
 
     async def send(self, data: bytes) -> None:
@@ -225,6 +225,10 @@ class Recording(Link):
     async def set_baud(self, baud: int) -> None:
         """Change the speed of the link below."""
         await self.link.set_baud(baud)
+
+    def key(self) -> tuple[str, str]:
+        """Return what the link below has."""
+        return self.link.key()
 
     def proved(self) -> None:
         """Tell the link below."""

@@ -6,6 +6,11 @@ from typing import NamedTuple
 
 from ..link import AdapterOff, LinkError, LinkLost, PortBusy, PortForbidden, PortMissing
 
+# What can be done about a device, in the words of the counters.
+NOTIFY, RECONNECT, FORGET, RESTART = "notify_again", "reconnect", "forget_device", "restart_adapter"
+# What is tried one after the other where nothing better is known. A connection on a weak signal wants several tries.
+PATIENTLY = (RECONNECT, RECONNECT, FORGET, RECONNECT, RESTART)
+
 
 class Cause(NamedTuple):
     """One kind of failure.
@@ -13,14 +18,15 @@ class Cause(NamedTuple):
     name     for counters: "in_progress"
     advice   for people: what it is, and what to do next
     error    the LinkError that it becomes
-    stale    the system remembers something wrong of the device: it is removed before the next try
-    radio    the fault is the radio's, not the device's
+    stages   what is tried about it, one stage more with each failure in a row; () when there is nothing to do but to
+             look again after a while
+    radio    the fault is the radio's, not the device's: nothing is done about the device
     """
 
     name: str
     advice: str
     error: type[LinkError]
-    stale: bool = False
+    stages: tuple[str, ...] = PATIENTLY
     radio: bool = False
 
 
@@ -29,6 +35,13 @@ UNHEARD = Cause(
     "it is not heard: out of reach, switched off, asleep, or connected to a phone (a BMS that has a connection does "
     "not advertise); close the app, wake the pack, or come nearer",
     PortMissing,
+    stages=(),
+)
+TAKEN = Cause(
+    "taken",
+    "another program on this machine is connected to it; end that program, or let it release the pack",
+    PortBusy,
+    stages=(),
 )
 NO_BUS = Cause(
     "no_bluetooth",
@@ -72,21 +85,28 @@ PROGRESS = Cause(
     "in_progress",
     "the system believes that it is connecting already; what it remembers of the device is removed and tried again",
     PortBusy,
-    stale=True,
+    stages=(FORGET, FORGET, RESTART),
 )
 AUTHENTICATION = Cause(
     "authentication",
     'the pack wants to be paired; write pairing = "passkey" and pin = the number that the app asks for '
     '(or pairing = "just-works" where it asks for none)',
     PortForbidden,
-    stale=True,
+    stages=(FORGET, RECONNECT),
+)
+PAIRING = Cause(
+    "pairing",
+    "the pack does not accept the pairing; write pin = the number that the app asks for, "
+    'or pairing = "just-works" or "never" where it asks for none',
+    PortForbidden,
+    stages=(FORGET, RECONNECT),
 )
 ABORTED = Cause(
     "aborted",
     "the connection broke while it was made; come nearer, and move the adapter away from USB 3 and inverters",
     LinkLost,
 )
-GONE = Cause("gone", "the system has forgotten the device; it is looked for again", LinkLost, stale=True)
+GONE = Cause("gone", "the system has forgotten the device; it is looked for again", LinkLost)
 TIMEOUT = Cause(
     "timeout",
     "the connection was not made in time; come nearer, and see that no phone is connected to the pack",
@@ -96,16 +116,28 @@ SERVICES = Cause(
     "no_service",
     "it has none of the services that a JK, JBD or Daly has; another maker's device, or stale memory of it",
     PortMissing,
-    stale=True,
+    stages=(FORGET, RECONNECT),
 )
 DROPPED = Cause("dropped", "the connection was lost; it is made again", LinkLost)
-FULL = Cause("no_slot", "the radio has no free connection; give other packs up, or add an adapter or a proxy", PortBusy)
+STALLED = Cause(
+    "stalled",
+    "it is connected, and nothing new comes; the connection is renewed",
+    LinkLost,
+    stages=(NOTIFY, RECONNECT, FORGET, RESTART),
+)
+FULL = Cause(
+    "no_slot",
+    "the radio bears no further connection, so the packs share those it bears; an adapter or a proxy more would help",
+    PortBusy,
+    radio=True,
+)
 OTHER = Cause("other", "Bluetooth failed; it is tried again", LinkLost)
 
 # By the name of the D-Bus error, and a part of its text where one name means several things; the first that fits.
 NAMED: tuple[tuple[str, str, Cause], ...] = (
     ("org.bluez.Error.InProgress", "", PROGRESS),
     ("org.bluez.Error.NotReady", "", OFF),
+    ("org.bluez.Error.Blocked", "", OFF),  # by rfkill
     ("org.bluez.Error.Authentication", "", AUTHENTICATION),  # Failed, Canceled, Rejected, Timeout
     ("org.bluez.Error.NotAuthorized", "", AUTHENTICATION),
     ("org.bluez.Error.NotPermitted", "", AUTHENTICATION),
@@ -120,6 +152,11 @@ NAMED: tuple[tuple[str, str, Cause], ...] = (
     ("org.bluez.Error.Failed", "Insufficient", AUTHENTICATION),  # Authentication, Encryption: ATT errors
     ("org.bluez.Error.Failed", "Authentication", AUTHENTICATION),
     ("org.bluez.Error.Failed", "busy", PROGRESS),
+    ("org.bluez.Error.Failed", "in progress", PROGRESS),
+    ("org.bluez.Error.Failed", "already-connected", PROGRESS),
+    ("org.bluez.Error.Failed", "connection-limit", FULL),
+    ("org.bluez.Error.Failed", "not-powered", OFF),
+    ("org.bluez.Error.Failed", "not ready", OFF),
     ("org.bluez.Error.Failed", "No adapter", NO_ADAPTER),
     ("org.bluez.Error.Failed", "", ABORTED),  # le-connection-abort-by-local and relatives
     ("org.freedesktop.DBus.Error.AccessDenied", "", FORBIDDEN),
@@ -136,6 +173,7 @@ NAMED: tuple[tuple[str, str, Cause], ...] = (
 CLASSES: dict[str, Cause] = {
     "BleakDeviceNotFoundError": GONE,
     "BleakCharacteristicNotFoundError": SERVICES,
+    "BleakOutOfConnectionSlotsError": FULL,
     "AuthError": FORBIDDEN,  # of dbus-fast: the bus does not let this user in
     "PermissionError": FORBIDDEN,
     "FileNotFoundError": NO_BUS,
@@ -146,6 +184,15 @@ CLASSES: dict[str, Cause] = {
     "EOFError": DROPPED,
     "ConnectionError": DROPPED,
 }
+# By what bleak-esphome says: its errors are of one class.
+SAID: tuple[tuple[str, Cause], ...] = (
+    ("connection slot", FULL),
+    ("while connecting", ABORTED),
+    ("pairing failed", AUTHENTICATION),
+    ("insufficient authentication", AUTHENTICATION),
+    ("insufficient authorization", AUTHENTICATION),
+    ("insufficient encryption", AUTHENTICATION),
+)
 REASONS = {"POWERED_OFF": OFF, "NO_BLUETOOTH": NO_ADAPTER, "NO_BLE_CENTRAL_ROLE": NO_ADAPTER}
 
 
@@ -187,10 +234,15 @@ def classify(error: BaseException) -> Cause:
     reason = getattr(getattr(error, "reason", None), "name", "")
     if reason:
         return REASONS.get(reason, FORBIDDEN)
+    text = str(error).lower()
+    for words, cause in SAID:
+        if words in text:
+            return cause
     for kind in type(error).__mro__:
         if kind.__name__ in CLASSES:
             return CLASSES[kind.__name__]
-    text = str(error).lower()
+    if "not found" in text and "adapter" in text:
+        return NO_ADAPTER
     if "not found" in text and "device" in text:
         return GONE
     if "disconnected" in text or "not connected" in text:

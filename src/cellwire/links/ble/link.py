@@ -1,35 +1,37 @@
 """A link to one device by Bluetooth LE: joins what its notifications bring, and comes back by itself in stages."""
 
 import asyncio
+import math
 from collections import Counter
 from typing import Any
 
-from ..link import AdapterOff, BufferedLink, LinkLost
+from ..link import AdapterOff, BufferedLink
 from . import causes
 from .advert import Advert, Module, full, recognise
-from .causes import BleError, Cause, forgiving, naming
-from .radios import Radio, Radios
+from .causes import FORGET, NOTIFY, RECONNECT, RESTART, BleError, Cause, forgiving, naming
+from .radios import REMEMBERED, Radio, Radios
+from .recovery import Recovery
+from .waiting import limited, settled
 
 CONNECT = 20.0  # seconds for a connection with all its services
-ENDING = 3.0  # seconds for a polite end
+CHOOSE = 10.0  # seconds for finding out which of its services works
+WRITE = 5.0  # seconds for a piece to be taken
+ENDING = 5.0  # seconds for a polite end; BlueZ takes two
+UNDO = 15.0  # seconds for what is done about a device or a radio before it is tried again
 LAG = 0.5  # seconds that the air may add to an answer
 PIECE = 20  # bytes that every module takes in one write
-
-# What is done about a device that does not answer or cannot be connected to, one more each time.
-NOTIFY, RECONNECT, FORGET, RESTART = "notify_again", "reconnect", "forget_device", "restart_adapter"
-STAGES = (NOTIFY, RECONNECT, FORGET, RESTART)
-REST = 300.0  # seconds until all stages are tried again: some packs beep at each connection
-RESTARTS = 600.0  # seconds between two restarts of one radio
 
 
 class BleLink(BufferedLink):
     """One device, and the connection to it while there is one.
 
-    address  "C8:47:8C:00:00:01"; radio: name of the only radio to use, "" for any
-    pairing  "never", "just-works" or "passkey", and the pin for it
-    speaks   names of the dialects that may go through the service in use, the likeliest first; known when open
-    counts   connections, drops and stages of recovery by name
-    cause    what went wrong last, in words, "" when nothing did
+    address   "C8:47:8C:00:00:01"; radio: name of the only radio to use, "" for any
+    pairing   "never", "just-works" or "passkey", and the pin for it
+    speaks    names of the dialects that may go through the service in use, the likeliest first; known when open
+    radio     that it has a connection through, or makes one; hears: names of those that hear the device
+    recovery  what went wrong, and what is done about it
+    missed    connections that could not be made since the last answer, by radio
+    since, asked, answered  loop times: connected since, last wanted a connection, last answer
     """
 
     lag = LAG
@@ -50,22 +52,24 @@ class BleLink(BufferedLink):
         self.radios = radios
         self.pairing = pairing
         self.pin = pin
-        self.counts: Counter[str] = Counter()
-        self.causes: Counter[str] = Counter()
-        self.cause = ""
+        self.recovery = Recovery()
+        self.counts = self.recovery.counts
+        self.causes = self.recovery.causes
+        self.missed: Counter[str] = Counter()
         self.advert: Advert | None = None
         self.radio: Radio | None = None
-        self.since = 0.0
+        self.hears: tuple[str, ...] = ()
+        self.since = math.inf
+        self.asked = -math.inf
+        self.answered = -math.inf
         self.speaks: tuple[str, ...] = ()
         self._only = radio
         self._service = service
         self._client: Any = None
         self._notify: Any = None
         self._write: Any = None
-        self._rest = 0.0  # loop time until which nothing more is tried
-        self._stage = 0  # how many stages of recovery were tried since something proved itself
-        self._failed = 0  # connections that could not be made since one could
-        self._stale = False  # the system remembers something wrong
+        self._looked = -math.inf  # loop time until which it was looked for in vain
+        self._cut = 0  # connections that ended without an answer, one after the other
         if radios is not None:
             radios.links.add(self)
 
@@ -75,12 +79,23 @@ class BleLink(BufferedLink):
             raise AdapterOff(f"{self.name}: no radio is at hand here")
         return self.radios
 
+    @property
+    def connected(self) -> bool:
+        """Whether bytes can go through."""
+        return self.since < math.inf and not self._loss
+
+    @property
+    def useless(self) -> bool:
+        """Whether it is connected, and nothing that was tried made the device answer."""
+        return self.radio is not None and asyncio.get_running_loop().time() < self.recovery.until
+
     # Opening
 
     async def open(self) -> None:
         """Connect; waits for its turn where there are more devices than connections. Raise LinkError with the cause."""
         if self._client is not None:
             return
+        self._rested()
         self._begin()
         ready = False
         try:
@@ -95,19 +110,36 @@ class BleLink(BufferedLink):
                 await self._end()
                 self._loss = f"{self.name} is not open"
 
+    def _rested(self) -> None:
+        """Raise LinkError while the device is left alone."""
+        if not self.recovery.told.stages and self._air.heard_since(self.address, self._looked):
+            self.recovery.heard()
+        if asyncio.get_running_loop().time() < self.recovery.until:
+            cause = self.recovery.told
+            text = "" if not cause.stages else "; all that helps was tried, it is left alone for five minutes"
+            raise cause.error(f"{self.name}: {cause.advice}{text}")
+
     async def _connect(self) -> None:
-        adverts = await self._air.find(self.address, self._only)
-        self.radio, self.advert = await self._air.slot(self, adverts)
+        loop = asyncio.get_running_loop()
+        adverts = await self._air.find(self.address, self._only, fresh=REMEMBERED)
+        self.hears = tuple(advert.radio for advert in adverts)
+        self.asked = loop.time()
+        # Whose connection was cut before it could be used does not queue again, unless that goes on.
+        self.radio, _ = await self._air.slot(self, adverts, 0 < self._cut <= 2)
+        # It may have waited for long, and the system forgets soon what it needs for connecting.
+        self.advert = (await self._air.find(self.address, self.radio.name))[0]
+        self.recovery.heard()
         async with self.radio.busy:
-            await self.radio.pairing(self.address, self.pairing, self.pin)
-            client = self.radio.client(self.advert, self._dropped, self.pairing != "never")
-            self._client = client
-            async with asyncio.timeout(CONNECT):
-                await client.connect()
-        await self._choose(client)
-        self.since = asyncio.get_running_loop().time()
+            await limited(self.radio.pairing(self.address, self.pairing, self.pin), UNDO)
+            self._client = client = self._made(self.radio, self.advert)
+            await limited(client.connect(), CONNECT)
+        await limited(self._choose(client), CHOOSE)
+        self.since = loop.time()
         self.counts["connections"] += 1
-        self._failed = 0
+
+    def _made(self, radio: Radio, advert: Advert) -> Any:
+        """Return a client for the device, not connected yet."""
+        return radio.client(advert, self._dropped, self.pairing != "never")
 
     async def _choose(self, client: Any) -> None:
         """Take the first known service whose notifications can be had, and say what its module wants to hear."""
@@ -168,83 +200,91 @@ class BleLink(BufferedLink):
         try:
             with naming():
                 for start in range(0, len(data), PIECE):
-                    await client.write_gatt_char(write, data[start : start + PIECE], response=not without)
+                    piece = data[start : start + PIECE]
+                    await limited(client.write_gatt_char(write, piece, response=not without), WRITE)
         except BleError as error:
-            self._lost(f"{self.name}: {error.cause.advice}")
-            raise LinkLost(str(self._noted(error.cause))) from error
+            self._check()  # a connection that was lost meanwhile is noted already
+            failure = self._noted(error.cause)
+            self._lost(str(failure))
+            raise failure from error
 
     def _dropped(self, client: Any) -> None:
-        """Note that the connection is gone without our doing."""
-        if client is self._client:
-            self.counts["drops"] += 1
-            self.causes[causes.DROPPED.name] += 1
-            self.cause = causes.DROPPED.advice
-            self._lost(f"{self.name}: {causes.DROPPED.advice}")
+        """Note that the connection is gone without our doing, and let others have it."""
+        if client is not self._client or not self.connected:
+            return  # we ended it, or it was not made yet: then connecting fails with the cause
+        now = asyncio.get_running_loop().time()
+        self.recovery.dropped(now)
+        if self.answered < self.since:
+            self.recovery.failed(causes.DROPPED, now)
+        else:
+            self.recovery.note(causes.DROPPED)
+        self._lost(f"{self.name}: {causes.DROPPED.advice}")
+        self._give_back()
+
+    def key(self) -> tuple[str, str]:
+        """Return the address of the device and its pin."""
+        return self.address, self.pin
 
     # Coming back
 
     def proved(self) -> None:
         """Note that a whole answer came: whatever was tried has helped."""
-        self._stage = self._failed = 0
-        self._rest = 0.0
+        self.answered = asyncio.get_running_loop().time()
+        self.recovery.proved()
+        self.missed.clear()
+        self._cut = 0
 
     async def revive(self) -> bool:
         """Do the next thing about a device that is connected and does not answer; return whether to open anew."""
-        now = asyncio.get_running_loop().time()
-        if now < self._rest:
+        client = self._client
+        if client is None:
             return False
-        stage = STAGES[self._stage]
-        self._stage += 1
-        if self._stage == len(STAGES):
-            self._stage, self._rest = 0, now + REST
-        self.cause = "connected, and nothing came; the link is renewed"
-        self.causes["stalled"] += 1
-        if stage == NOTIFY and self._client is not None:
+        stage = self.recovery.failed(causes.STALLED, asyncio.get_running_loop().time())
+        if stage == NOTIFY:
+            self.recovery.due = ""
             self.counts[NOTIFY] += 1
-            with forgiving():
-                await self._client.stop_notify(self._notify)
-            with forgiving():
-                await self._subscribe(self._client)
-                return False
-        if stage == RECONNECT:
-            self.counts[RECONNECT] += 1
-        self._stale = self._stale or stage == FORGET
-        self._failed = max(self._failed, 4) if stage == RESTART else self._failed
-        return True
+            return not await self._notified_again(client)
+        return stage != ""
+
+    async def _notified_again(self, client: Any) -> bool:
+        """Ask anew for notifications; return whether that was taken."""
+        with forgiving():
+            await limited(client.stop_notify(self._notify), WRITE)
+        with forgiving():
+            await limited(self._subscribe(client), WRITE)
+            return True
+        return False
 
     async def _repair(self) -> None:
-        """Before a connection is made: undo what made earlier ones fail."""
+        """Before a connection is made: do what is to be done about those that failed."""
+        stage, self.recovery.due = self.recovery.due, ""
         before = self.advert
-        radio = next((each for each in self._air.radios if before and each.name == before.radio), None)
-        if before is None or radio is None:
+        if not stage or before is None:
             return
-        if self._failed >= 4 and self._may_restart(radio):
-            self.counts[RESTART] += 1
-            self._failed = 0
-            radio.restarted = asyncio.get_running_loop().time()
-            async with radio.busy:
-                await radio.restart()
-            self._air.forget(self.address)
-        elif self._stale or self._failed >= 2:
-            self.counts[FORGET] += 1
-            self._stale = False
-            self._air.forget(self.address)
-            with forgiving():
-                await radio.forget(before)
-
-    def _may_restart(self, radio: Radio) -> bool:
-        """Return whether nobody else is connected through a radio, so that switching it off harms nobody."""
-        rested = asyncio.get_running_loop().time() - radio.restarted >= RESTARTS
-        return self._air.restarts and rested and not any(link is not self for link in radio.holders)
+        radio = next(iter(self._air.of((before.radio,))), None)
+        self._air.forget(self.address)
+        if stage == RESTART and (radio is None or not self._air.may_restart(radio, self)):
+            stage = RECONNECT
+        self.counts[stage] += 1
+        with forgiving():
+            if radio is not None and stage == RESTART:
+                await self._air.restart(radio)
+            elif radio is not None and stage == FORGET:
+                await limited(radio.forget(before), UNDO)
 
     def _noted(self, cause: Cause) -> Exception:
-        self.causes[cause.name] += 1
-        self.cause = cause.advice
-        self._stale = self._stale or cause.stale
-        if not cause.radio:
-            self._failed += cause is not causes.UNHEARD
-        if cause.stale or cause is causes.ABORTED:
-            self._air.forget(self.address)
+        """Note a failure; return the error that it becomes."""
+        if cause is causes.AUTHENTICATION and self.pairing != "never":
+            cause = causes.PAIRING
+        now = asyncio.get_running_loop().time()
+        self.recovery.failed(cause, now)
+        self._looked = now
+        if self.radio is not None:
+            self.missed[self.radio.name] += 1
+            if cause is causes.FULL:
+                self.radio.refused()
+        if cause is causes.OFF:
+            self._air.forget(self.address)  # so that it is looked for, which switches the radio on
         return cause.error(f"{self.name}: {cause.advice}")
 
     # Ending
@@ -256,46 +296,66 @@ class BleLink(BufferedLink):
 
     async def _end(self) -> None:
         client, self._client = self._client, None
-        radio, self.radio = self.radio, None
         try:
             if client is not None:
-                # A caller that is cancelled must not leave the device connected.
-                await asyncio.shield(_disconnected(client))
+                with forgiving():
+                    await settled(client.disconnect(), ENDING)
         finally:
-            if radio is not None and self.radios is not None:
-                self.radios.give_back(self, radio)
+            self._give_back()
+            self.since = math.inf
+
+    def _give_back(self) -> None:
+        radio, self.radio = self.radio, None
+        if radio is not None:
+            self._cut += not self.since <= self.answered
+            self._air.give_back(self, radio)
 
     def wanted(self) -> bool:
         """Return whether another device waits for this connection, and this one has had its turn."""
-        return self.radios is not None and self.radio is not None and self.radios.wanted(self.radio, self.since)
+        return self.radios is not None and self.radios.wanted(self)
 
     def period(self) -> float:
         """Return the seconds within which the device has its turn; 0 where it can keep its connection."""
-        return self.radios.period() if self.radios is not None else 0.0
+        return self.radios.period(self) if self.radios is not None else 0.0
 
     def health(self) -> dict[str, Any]:
-        """Return how the connection goes, for people."""
-        loop = asyncio.get_running_loop()
-        document: dict[str, Any] = {"connected": self._client is not None and not self._loss}
-        radio = self.radio.name if self.radio else self.advert.radio if self.advert else ""
-        document["radio"] = radio
-        if self.advert is not None and self.advert.rssi is not None:
-            document["rssi"] = self.advert.rssi
-            document["rssi_age"] = round(loop.time() - self.advert.at, 1)
-        if document["connected"]:
-            document["connected_for"] = round(loop.time() - self.since, 1)
+        """Return how the connection goes, for people.
+
+        connected     bool; connected_for: seconds, while it is
+        radio         name of the adapter or proxy in use, or the last one; "" before the first
+        rssi          dBm of its last advertisement, rssi_age seconds ago: a device that is connected does not advertise
+        drops_an_hour connections that were lost within the last hour
+        counts        how often: connections, drops, and the stages of recovery notify_again, reconnect, forget_device,
+                      restart_adapter
+        causes        failures by name; last_cause: the last one in words, with what to do, "" when there was none
+        radio_counts  what was done about the radio, where anything was: switch_on, restart_adapter, refused
+        rests         seconds for which nothing is tried, while that is so
+        period        seconds within which it has its turn, where more packs want a connection than there are
+        """
+        now = asyncio.get_running_loop().time()
+        advert, radio = self.advert, self.radio or self._last_radio()
+        document: dict[str, Any] = {"connected": self.connected, "radio": radio.name if radio else ""}
+        if self.connected:
+            document["connected_for"] = round(now - self.since, 1)
+        if advert is not None and advert.rssi is not None:
+            document["rssi"] = advert.rssi
+            document["rssi_age"] = round(now - advert.at, 1)
+        document["drops_an_hour"] = self.recovery.drops(now)
         document["counts"] = dict(self.counts)
         document["causes"] = dict(self.causes)
-        document["last_cause"] = self.cause
-        if self.period():
-            document["period"] = self.period()
+        document["last_cause"] = self.recovery.cause
+        if radio is not None and radio.counts:
+            document["radio_counts"] = dict(radio.counts)
+        if now < self.recovery.until:
+            document["rests"] = round(self.recovery.until - now, 1)
+        if period := self.period():
+            document["period"] = period
         return document
 
-
-async def _disconnected(client: Any) -> None:
-    with forgiving():
-        async with asyncio.timeout(ENDING):
-            await client.disconnect()
+    def _last_radio(self) -> Radio | None:
+        if self.radios is None or self.advert is None:
+            return None
+        return next(iter(self.radios.of((self.advert.radio,))), None)
 
 
 def _characteristics(client: Any, service: str, notify: str, write: str) -> tuple[Any, Any] | None:
