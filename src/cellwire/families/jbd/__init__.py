@@ -3,7 +3,7 @@
 from ...codec.dialect import ACK, FAST, ONCE, PUSH, REFUSAL, REPLY, SETTINGS, SLOW, Bluetooth, Dialect, Query
 from ...codec.errors import ProtocolError
 from ...codec.table import decode
-from . import commands, frames, frontend, parameters, payload, records, up
+from . import commands, frames, frontend, login, parameters, payload, records, up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -250,6 +250,7 @@ DIALECTS = (
         calm=0.06,
         around=((frames.enter_factory_mode(),), (frames.leave_factory_mode(),)),
         commands=commands.STANDARD,
+        login=login.begin,
     ),
     Dialect(
         "jbd-addr",
@@ -288,6 +289,6 @@ BLUETOOTH = Bluetooth(
     speaks=("jbd", "jbd-up"),
     services=(("FFF0", "FFF1", "FFF2"), ("FF00", "FF01", "FF02")),
     # Sellers name them as they like; these are the names of the makers of the module.
-    names=("JBD-*", "xiaoxiang*", "?P??S*", "LT40AH*", "SBL-*", "OGR-*", "LSG-*", "TZ-H*", "SX60*"),
+    names=("JBD-*", "xiaoxiang*", "?P[0-9][0-9]S*", "LT40AH*", "SBL-*", "OGR-*", "LSG-*", "TZ-H*", "SX60*"),
     prefixes=("A4:C1:37", "A4:C1:38", "A5:C2:37", "A5:C2:39", "A5:C2:3A", "AA:C2:37", "70:3E:97", "10:A5:62"),
 )

@@ -15,6 +15,9 @@ ACCEPTED = 0
 WRONG = 1
 NO_PASSWORD = 2
 
+PASSWORD_SIZE = 6
+LONGEST = 20  # bytes of a frame: one notification
+
 DEFAULT_APP_KEY = b"000000"
 # The same on every module that was watched.
 DEFAULT_ROOT_KEY = b"JBDbtpwd!@#2023"
@@ -67,7 +70,7 @@ def random_number() -> bytes:
 def password(text: str, mac: bytes, random: int) -> bytes:
     """Return the frame with the user's password of six characters; raise ProtocolError for another length."""
     key = text.encode()
-    if len(key) != 6:
+    if len(key) != PASSWORD_SIZE:
         raise ProtocolError("the password of a JBD Bluetooth module has six characters")
     return frame(PASSWORD, encrypt(key, mac, random))
 
@@ -78,34 +81,68 @@ def root_key(mac: bytes, random: int, key: bytes = DEFAULT_ROOT_KEY) -> bytes:
 
 
 class Login:
-    """The order of a login: send what `next` returns, give every answer to it, until `done`.
+    """The order of a login: send what `start` returns, feed it what comes, and send what that returns.
 
-    done is True when the BMS can be asked; wrong is True when the user must give another password.
+    done    the BMS can be asked
+    wanted  the module wants a password, and none was given
+    wrong   the module does not take the password
     """
 
     def __init__(self, mac: bytes, text: str) -> None:
         self._mac = mac
         self._password = text
         self._accepted = False
+        self._heard = b""
+        self._expected = APP_KEY
         self.done = False
+        self.wanted = False
         self.wrong = False
 
     def start(self) -> bytes:
         """Return the first frame."""
         return app_key()
 
+    def feed(self, data: bytes) -> "bytes | None":
+        """Take bytes; return the frame that follows the answer in them, b"" at the end, None while none is whole.
+
+        What is no frame of the module, or no answer to the last one, is passed over.
+        """
+        self._heard += data
+        while True:
+            start = self._heard.find(HEAD)
+            if start < 0:
+                self._heard = self._heard[-1:]
+                return None
+            self._heard = self._heard[start:]
+            if len(self._heard) < 4 or len(self._heard) < 5 + self._heard[3] <= LONGEST:
+                return None
+            answer = self._heard[: 5 + self._heard[3]]
+            try:
+                command = parse(answer)[0]
+            except ProtocolError:
+                self._heard = self._heard[len(HEAD) :]
+                continue
+            self._heard = self._heard[len(answer) :]
+            if command == self._expected:
+                following = self.next(answer)
+                self._expected = following[2] if following else -1
+                return following
+
     def next(self, answer: bytes) -> bytes:
         """Return the frame that follows this answer, b"" when there is nothing more to send."""
         command, data = parse(answer)
         code = data[0] if data else -1
         if command == APP_KEY and code == ACCEPTED:
-            return random_number()
+            self.wanted = not self._password
+            return b"" if self.wanted else random_number()
         if command == APP_KEY and code == NO_PASSWORD:
             self.done = True
         elif command == RANDOM and data:
             if self._accepted:
                 return root_key(self._mac, code)
-            return password(self._password, self._mac, code)
+            if len(self._password.encode()) == PASSWORD_SIZE:
+                return password(self._password, self._mac, code)
+            self.wrong = True
         elif command == PASSWORD and code == ACCEPTED:
             self._accepted = True
             return random_number()
@@ -114,3 +151,8 @@ class Login:
         else:
             self.wrong = True
         return b""
+
+
+def begin(address: str, pin: str) -> Login:
+    """Return the login to the module of that address; raise ProtocolError when it is no address."""
+    return Login(mac_bytes(address), pin)

@@ -384,6 +384,10 @@ class BluetoothTwin(RecordTwin):
         super().__init__(address, variant)
         self._streaming = False
 
+    def hush(self) -> None:
+        """Send nothing unasked any more: the connection in which it was asked for is over."""
+        self._streaming = False
+
     def pushes(self) -> list[bytes]:
         """Return the next cell info record of the stream."""
         if self.off or not self._streaming:

@@ -31,6 +31,7 @@ class Advert:
     radio     name of the radio that heard it
     device    what the radio connects by
     at        loop time
+    in_use    a program on this machine is connected to it
     """
 
     address: str
@@ -42,10 +43,15 @@ class Advert:
     radio: str = ""
     device: Any = field(default=None, compare=False, repr=False)
     at: float = 0.0
+    in_use: bool = False
 
 
 class Taken(NamedTuple):
-    """What a device is taken for, and why, in words; a strong sign is worth connecting for."""
+    """What a device is taken for, and why, in words.
+
+    strong  the signs are the maker's own. Without one there is only a service or a chip that many makers use, which
+            is no reason to connect to what may be a neighbour's.
+    """
 
     module: Module
     why: str
@@ -61,16 +67,22 @@ def recognise(advert: Advert, modules: Sequence[Module]) -> list[Taken]:
     """Return whose module the device may be, the likeliest first. Names and numbers prove nothing: answers do."""
     found = []
     for module in modules:
-        signs = _signs(advert, module)
-        offered = any(full(service) in advert.services for service, _, _ in module.services)
+        offered = next((short for short, _, _ in module.services if full(short) in advert.services), "")
+        signs = _own(advert, module)
+        strong = bool(signs)
+        # Makers of thermometers buy the same chips, and say what they are: then the address alone tells nothing.
+        if advert.address.startswith(module.prefixes) and (offered or not (advert.services or advert.service_data)):
+            signs.append(f"the address begins with {advert.address[:8]}")
+            strong = strong or bool(offered)
         if offered:
-            signs.append("the service is the maker's")
+            signs.append(f"it has the service {offered}")
         if signs:
-            found.append((len(signs) - offered, Taken(module, " and ".join(signs), len(signs) > offered)))
-    return [taken for _, taken in sorted(found, key=lambda each: -each[0])]
+            found.append((strong, len(signs), Taken(module, " and ".join(signs), strong)))
+    return [taken for _, _, taken in sorted(found, key=lambda each: each[:2], reverse=True)]
 
 
-def _signs(advert: Advert, module: Module) -> list[str]:
+def _own(advert: Advert, module: Module) -> list[str]:
+    """Return the signs that only this maker's modules have."""
     signs = []
     pattern = next((each for each in module.names if fnmatchcase(advert.name.strip("\0 "), each)), None)
     if pattern:
@@ -80,6 +92,4 @@ def _signs(advert: Advert, module: Module) -> list[str]:
         if data is not None and data.startswith(start) and inside in data:
             signs.append(f"the maker's number is 0x{company:04X}")
             break
-    if advert.address.startswith(module.prefixes):
-        signs.append(f"the address begins with {advert.address[:8]}")
     return signs

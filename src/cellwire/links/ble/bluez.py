@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import causes
+from . import agent, causes
 from .advert import Advert
 from .causes import BleError, forgiving, naming
 from .radios import SLOTS, Heard, Radio
@@ -12,6 +12,9 @@ from .radios import SLOTS, Heard, Radio
 BLUEZ = "org.bluez"
 ROOT = "/org/bluez"
 ADAPTER = "org.bluez.Adapter1"
+DEVICE = "org.bluez.Device1"
+CHARACTERISTIC = "org.bluez.GattCharacteristic1"
+AGENTS = "org.bluez.AgentManager1"
 PAUSE = 1.0  # seconds between off and on
 ANSWER = 10.0  # seconds in which BlueZ answers a call
 
@@ -23,12 +26,18 @@ class Bluez:
         self.slots = slots
         self.adapters = tuple(adapters)
         self._bus: Any = None
+        self._agent = agent.Agent()
 
     async def find(self, before: Sequence[Radio]) -> list[Radio]:
         """Return the adapters that are there, those known before as they are; raise BleError."""
-        objects = await self.objects()
-        names = sorted(path.rpartition("/")[2] for path, each in objects.items() if ADAPTER in each)
-        names = [name for name in names if not self.adapters or name in self.adapters]
+        names: list[str] = []
+        try:
+            objects = await self.objects()
+            names = sorted(path.rpartition("/")[2] for path, each in objects.items() if ADAPTER in each)
+            names = [name for name in names if not self.adapters or name in self.adapters]
+        finally:
+            if not names:
+                await self.close()  # without an adapter nobody else does
         if not names:
             raise BleError(causes.NO_ADAPTER)
         known = {radio.name: radio for radio in before}
@@ -71,7 +80,13 @@ class Bluez:
             connected = False
             try:
                 with naming():
-                    self._bus = await bus.connect()
+                    try:
+                        async with asyncio.timeout(ANSWER):
+                            self._bus = await bus.connect()
+                    except (EOFError, ConnectionResetError, BrokenPipeError) as error:
+                        # A bus that hangs up before anything was said does not let this user in.
+                        raise BleError(causes.FORBIDDEN) from error
+                self._bus.add_message_handler(self._agent.handler(self._bus.send))
                 connected = True
             finally:
                 if not connected:
@@ -90,6 +105,28 @@ class Bluez:
         """Let BlueZ forget a device; one that it does not know is fine."""
         with forgiving():
             await self.call(f"{ROOT}/{adapter}", ADAPTER, "RemoveDevice", "o", device_path(adapter, address))
+
+    async def reclaim(self, adapter: str, address: str) -> None:
+        """End a connection that nobody uses; raise BleError when another program uses it."""
+        path = device_path(adapter, address)
+        objects = await self.objects()
+        if not objects.get(path, {}).get(DEVICE, {}).get("Connected"):
+            return
+        # BlueZ keeps the connections of programs that were killed, but not what they had subscribed to.
+        parts = [each for name, each in objects.items() if name.startswith(f"{path}/")]
+        if any(each.get(CHARACTERISTIC, {}).get("Notifying") for each in parts):
+            raise BleError(causes.TAKEN)
+        with forgiving():  # it may have gone meanwhile
+            await self.call(path, DEVICE, "Disconnect")
+
+    async def pairing(self, address: str, policy: str, pin: str) -> None:
+        """Answer for a device from now on when BlueZ asks about pairing: "never", "just-works" or "passkey"."""
+        self._agent.policies[address.upper()] = policy, pin
+        # Each time: who started BlueZ anew or became the one that it asks in the meantime did not tell us.
+        with forgiving():  # most devices never want to be paired
+            with forgiving():  # it is registered already
+                await self.call(ROOT, AGENTS, "RegisterAgent", "os", agent.PATH, agent.CAPABILITY)
+            await self.call(ROOT, AGENTS, "RequestDefaultAgent", "o", agent.PATH)
 
     async def close(self) -> None:
         """Leave the bus."""
@@ -114,10 +151,12 @@ class BluezRadio(Radio):
         loop = asyncio.get_running_loop()
 
         def take(device: Any, data: Any) -> None:
+            known = device.details["props"]
             heard(
                 Advert(
-                    device.address.upper(), data.local_name or device.name or "", data.rssi, tuple(data.service_uuids),
-                    dict(data.manufacturer_data), dict(data.service_data), self.name, device, loop.time(),
+                    device.address.upper(), data.local_name or device.name or "", known.get("RSSI"),
+                    tuple(data.service_uuids), dict(data.manufacturer_data), dict(data.service_data),
+                    self.name, device, loop.time(), bool(known.get("Connected")),
                 )
             )  # fmt: skip
 
@@ -131,15 +170,25 @@ class BluezRadio(Radio):
         if scanner is not None:
             await scanner.stop()
 
-    def client(self, advert: Advert, lost: Callable[[Any], None], pair: bool) -> Any:
+    def client(
+        self, advert: Advert, lost: Callable[[Any], None], pair: bool, services: Sequence[str] | None = None
+    ) -> Any:
         """Return bleak's client for a device that this adapter heard."""
         from bleak import BleakClient
 
-        return BleakClient(advert.device, disconnected_callback=lost, pair=pair, bluez={"adapter": self.name})
+        return BleakClient(advert.device, lost, services, pair=pair, bluez={"adapter": self.name})
 
     async def forget(self, advert: Advert) -> None:
         """Let BlueZ forget the device, with what it believes to be connected to it."""
         await self.bluez.forget(self.name, advert.address)
+
+    async def reclaim(self, address: str) -> None:
+        """End a connection that a program has left behind; raise BleError when another program uses it."""
+        await self.bluez.reclaim(self.name, address)
+
+    async def pairing(self, address: str, policy: str, pin: str) -> None:
+        """Answer as its owner wants when BlueZ asks about pairing with the device."""
+        await self.bluez.pairing(address, policy, pin)
 
     async def restart(self) -> None:
         """Switch the adapter off and on."""
