@@ -182,7 +182,8 @@ keep_raw = -1
 """
 SIX_TOLD = """\
 cellwire.toml:4: pack.link: 'ttyUSB0' is not the address of a link; write /dev/ttyUSB0, serial:/dev/serial/by-id/...\
-?baud=9600, COM3, ble:C8:47:8C:00:00:01, tcp:host:port, rfc2217://host:port or replay:file.jsonl
+?baud=9600, COM3, ble:C8:47:8C:00:00:01, aiobmsble:C8:47:8C:00:00:02, tcp:host:port, rfc2217://host:port or \
+replay:file.jsonl
 cellwire.toml:5: pack.evry: there is no key 'evry' here; write every
 cellwire.toml:8: pack.name: 'shed' is in line 3 already; give each pack a name of its own
 cellwire.toml:10: pack.every: this must be a number, not the text '2'; write a number without quotes, such as 2.5
@@ -299,6 +300,16 @@ ONE: list[tuple[str, int, str, str, str]] = [
         "pack.link",
         "the link of line 3, otherwise written",
         "write it the same way: /dev/ttyUSB0",
+    ),
+    (
+        PACK.replace("/dev/ttyUSB0", "ble:C8:47:8C:00:00:01")
+        + "address = 1\n"
+        + VAN.replace("/dev/ttyUSB1", "aiobmsble:c8478c000001?type=redodo_bms")
+        + "address = 2\n",
+        7,
+        "pack.link",
+        "the link of line 3, otherwise written",
+        "write it the same way: ble:C8:47:8C:00:00:01",
     ),
     (PACK + "[[bank]]\nname = 'x'\npacks = []\n", 6, "bank.packs", "the bank has no packs", "take the bank out"),
     (PACK + "[[bank]]\nname = 'x'\npacks = ['shet']\n", 6, "bank.packs", "no pack 'shet'", "write shed"),
@@ -842,7 +853,7 @@ def test_the_remarks_of_the_first_file_are_right(tmp_path: Path) -> None:
     """Every remark that shows a key can be uncommented, and shows the default or an example."""
     for name in re.findall(r'= "(\S+\.(?:pem|key|password|token))"', first([])):
         (tmp_path / name).touch()
-    lines = [line for line in first([]).splitlines() if not re.match(r"# (password|token) = ", line)]
+    lines = [line for line in first([]).splitlines() if not re.match(r"# (password|token|encryption_key) = ", line)]
     text = "\n".join(line.removeprefix("# ") if re.match(r"# (\[|\w+ = )", line) else line for line in lines)
     text = text.replace('["shed", "garage"]', '["shed"]').replace("mqtt://", "mqtts://")
     config = parse(text, tmp_path / "cellwire.toml")
@@ -850,7 +861,8 @@ def test_the_remarks_of_the_first_file_are_right(tmp_path: Path) -> None:
     assert config.packs[0].limits.chemistry == "lfp"
     known = {row for section in configuration.sections().values() for row in rows(section)}
     shown = set(re.findall(r"^(?:# )?(\w+) = ", first([]), re.MULTILINE))
-    assert shown == known - {"web", "history", "modbus", "influx", "mqtt", "home_assistant", "periods", "dead_band"}
+    headers = {"web", "history", "modbus", "influx", "mqtt", "home_assistant", "periods", "dead_band", "bluetooth"}
+    assert shown == known - headers
 
 
 # Secrets

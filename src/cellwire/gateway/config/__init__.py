@@ -1,5 +1,6 @@
 """The configuration: one TOML file, checked whole, edited without losing its comments."""
 
+from .bluetooth import BluetoothSettings, ProxySettings
 from .check import ConfigError, Mistake, load, parse, port, read
 from .edit import (
     document,
@@ -24,6 +25,7 @@ from .settings import BankSettings, Config, HistorySettings, LimitSettings, Pack
 
 __all__ = [
     "BankSettings",
+    "BluetoothSettings",
     "Config",
     "ConfigError",
     "DeadBandSettings",
@@ -36,6 +38,7 @@ __all__ = [
     "MqttSettings",
     "PackSettings",
     "PeriodSettings",
+    "ProxySettings",
     "WebSettings",
     "document",
     "first",

@@ -9,6 +9,8 @@ from dataclasses import MISSING, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+from ...links.ble.link import spelled
+from .bluetooth import ProxySettings
 from .lines import Places, Where
 from .rules import Row, rows, short
 from .settings import Config
@@ -73,6 +75,7 @@ def checked(data: Data, places: Places, path: Path) -> Config:
     check.packs_together(data)
     check.banks_together(data)
     check.outputs_together(data)
+    check.proxies_together(data)
     if check.mistakes:
         raise ConfigError(path, check.mistakes)
     return Config(**values, path=path)
@@ -396,6 +399,20 @@ class _Check:
             if isinstance(name, str):
                 seen.add(name)
 
+    def proxies_together(self, data: Data) -> None:
+        """Note proxies of the same name, and such as are one device."""
+        proxies = _tables(data, "proxy")
+        self._once(proxies, "proxy", "name", "give each proxy a name of its own")
+        seen: dict[tuple[str, Any], int] = {}
+        for number, proxy in proxies:
+            host = proxy.get("host")
+            if isinstance(host, str):
+                first = seen.setdefault((host.lower(), proxy.get("port", ProxySettings.port)), number)
+                if first != number:
+                    line = self._places.line(("proxy", first, "host"))
+                    fix = "take one of the two out: a proxy serves one connection"
+                    self.wrong(("proxy", number, "host"), f"this is the proxy of line {line}, too", fix)
+
 
 def example(row: Row) -> str:
     """Return a value that a key could have, as it is written in the file: its default, or an example."""
@@ -412,8 +429,10 @@ def written(value: Any) -> str:
 
 
 def port(link: str) -> str:
-    """Return what an address of a link leads to, however it is written."""
-    return link.removeprefix("serial:").partition("?")[0]
+    """Return what an address of a link leads to, however it is written; a Bluetooth device is one for all readers."""
+    kind, _, rest = link.partition("?")[0].partition(":")
+    device = spelled(rest) if kind in ("ble", "aiobmsble") else None
+    return f"ble:{device}" if device else link.removeprefix("serial:").partition("?")[0]
 
 
 def _tables(data: Data, name: str) -> list[tuple[int, Data]]:

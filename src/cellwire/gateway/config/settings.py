@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from ...families import FAMILIES, dialects
+from ...families import FAMILIES, GUESTS, dialects, guests, spoken
 from ...links import ADDRESSES, open_link
 from ..chemistry import CHEMISTRIES
+from .bluetooth import BluetoothSettings, ProxySettings
 from .outputs import InfluxSettings, ModbusSettings, MqttSettings
 from .rules import LISTEN, Conflict, Key, Rule, Values, Wrong, between, matches, one_of, short, spans
 
@@ -46,7 +47,7 @@ def _link(value: str) -> Wrong | None:
 def _family(value: str) -> Wrong | None:
     if not value or dialects(value):
         return None
-    known = ", ".join([*FAMILIES, *(dialect.name for dialect in dialects())])
+    known = ", ".join([*FAMILIES, *(dialect.name for dialect in (*dialects(), *guests()))])
     return f"there is no family {short(value)}", f"write one of {known}, or leave it out: it is found out then"
 
 
@@ -134,9 +135,16 @@ class PackSettings:
 
     @staticmethod
     def conflicts(values: Values) -> Iterator[Conflict]:
-        """Yield an address that the family does not have."""
+        """Yield a family that is not asked for on such a link, and an address that the family does not have."""
         address, family = values.get("address"), values.get("family", "")
-        if address is None or family is None:
+        if family is None:
+            return
+        link = values.get("link") or ""
+        if not spoken(link, family):
+            guest = family if family in GUESTS else link.partition(":")[0]
+            fix = f'write link = "{guest}:C8:47:8C:00:00:01" with it, or another family'
+            yield "family", f"packs of {guest} are read at links of their own", fix
+        if address is None:
             return
         known = sorted({number for dialect in dialects(family) for number in dialect.addresses})
         if address not in known:
@@ -252,5 +260,9 @@ class Config:
     modbus: Annotated[ModbusSettings, Key("Modbus server with SunSpec")] = ModbusSettings()
     influx: Annotated[
         tuple[InfluxSettings, ...], Key("one for each database that gets the history as line protocol")
+    ] = ()
+    bluetooth: Annotated[BluetoothSettings, Key("Bluetooth adapters of this machine")] = BluetoothSettings()
+    proxies: Annotated[
+        tuple[ProxySettings, ...], Key("one for each ESPHome device that lends its Bluetooth", None, "proxy")
     ] = ()
     path: Path = Path("cellwire.toml")
