@@ -25,7 +25,7 @@ CLOCK = re.compile(r"^[\s\[(]*(?:\d{4}-\d\d-\d\d[T ]?)?(?:\d{1,2}:\d\d:\d\d(?:[.
 
 def run(options: argparse.Namespace) -> int:
     """Decode and print one JSON object a record."""
-    families = chosen(options.family)
+    families = chosen(options.family, "replay:")
     if isinstance(sys.stdin, io.TextIOWrapper):
         # A log may come from anywhere: a degree sign in an old code page must not hide the frames beside it.
         sys.stdin.reconfigure(errors="replace")

@@ -5,14 +5,14 @@ import json
 from typing import Any
 
 from ..cli import DONE
-from ..families import dialects
+from ..families import dialects, guests
 from ..families.proof import commands, counted, proof
 
 
 def run(options: argparse.Namespace) -> int:
     """Print each dialect with its rows, proven by a capture with a non-zero value or not, and with its commands."""
     rows: list[dict[str, Any]] = []
-    for dialect in dialects():
+    for dialect in (*dialects(), *guests()):
         proven, unproven = proof(dialect)
         rows.append(
             {

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 ADDRESSES = (
     "/dev/ttyUSB0, serial:/dev/serial/by-id/...?baud=9600, COM3, "
-    "ble:C8:47:8C:00:00:01, tcp:host:port, rfc2217://host:port or replay:file.jsonl"
+    "ble:C8:47:8C:00:00:01, aiobmsble:C8:47:8C:00:00:02, tcp:host:port, rfc2217://host:port or replay:file.jsonl"
 )
 
 
@@ -31,6 +31,13 @@ def open_link(address: str, radios: "Radios | None" = None, pairing: str = "neve
         device = _device(address, rest)
         link = BleLink(
             address, device, radios, options.pop("radio", ""), options.pop("service", ""), pairing=pairing, pin=pin
+        )
+    elif kind == "aiobmsble":
+        from .ble.guest import GuestLink
+
+        device = _device(address, rest)
+        link = GuestLink(
+            address, device, radios, options.pop("radio", ""), options.pop("type", ""), pairing=pairing, pin=pin
         )
     elif kind == "tcp":
         from .tcp import TcpLink
@@ -69,7 +76,7 @@ def _parts(address: str) -> tuple[str, str, dict[str, str]]:
     if address.startswith("/") or re.fullmatch(r"(?i)(\\\\\.\\)?com\d+", address):
         return "serial", address, {}
     kind, colon, rest = address.partition(":")
-    if not colon or kind not in ("serial", "ble", "tcp", "rfc2217", "replay"):
+    if not colon or kind not in ("serial", "ble", "aiobmsble", "tcp", "rfc2217", "replay"):
         raise ValueError(f"{address!r} is not the address of a link; write {ADDRESSES}")
     rest, mark, query = rest.partition("?")
     options = dict(parse_qsl(query, keep_blank_values=True))

@@ -455,6 +455,7 @@ ALARMS = (
     ("charge_cabinet_offline", "the charging cabinet is out of reach"),
     ("frontend_protection_a", "the front end's own protection A acts"),
     ("frontend_protection_b", "the front end's own protection B acts"),
+    ("unnamed", "the BMS reports a problem that only its own number tells, in the alarm bits"),
 )
 
 # Readings that only the jk family has: settings and diagnostics by its own tools.

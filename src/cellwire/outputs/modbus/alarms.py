@@ -135,6 +135,7 @@ ALARM_BITS = (
     ("smart_discharger", 30, "other"),
     ("heater", 30, "other"),
     ("charge_cabinet_offline", 30, "other"),
+    ("unnamed", 30, "other"),
 )
 BY_ALARM = {alarm: (bit, event) for alarm, bit, event in ALARM_BITS}
 ELSE = (30, "other")
