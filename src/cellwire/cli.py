@@ -16,7 +16,7 @@ from . import __version__
 DONE, USAGE, NO_ANSWER, PORT, NOT_ALLOWED, NOT_CONFIRMED = 0, 2, 3, 4, 5, 6
 PLUGIN_UNKNOWN = 3
 
-LINK_HELP = "/dev/ttyUSB0, tcp:host:port, rfc2217://host:port or replay:file.jsonl"
+LINK_HELP = "/dev/ttyUSB0, ble:C8:47:8C:00:00:01, tcp:host:port, rfc2217://host:port or replay:file.jsonl"
 
 
 class Failure(Exception):
@@ -220,6 +220,34 @@ def _check(commands: "argparse._SubParsersAction[_Parser]") -> None:
     command.add_argument("--timeout", type=_positive, default=10.0, metavar="S", help="seconds for it all (10)")
 
 
+def _minutes(text: str) -> float:
+    number = float(text)
+    if not 0.5 <= number <= 240:
+        raise argparse.ArgumentTypeError(f"{text} is not 0.5 to 240 minutes")
+    return number
+
+
+def _release(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    command = _command(
+        commands,
+        "release",
+        "let the running gateway leave a pack to the phone app for a while",
+        "cellwire release shed --minutes 15",
+    )
+    command.add_argument("pack", metavar="PACK", help="its name; those that share its link are released with it")
+    when = command.add_mutually_exclusive_group()
+    when.add_argument("--minutes", type=_minutes, default=10.0, metavar="N", help="for so long, 0.5 to 240 (10)")
+    when.add_argument("--back", action="store_true", help="take it back now")
+    command.add_argument(
+        "-c", "--config", default="cellwire.toml", metavar="FILE", help="where the gateway serves (cellwire.toml)"
+    )
+    command.add_argument("--url", default="", metavar="URL", help="http://host:port of the gateway, instead")
+    command.add_argument(
+        "--token-file", metavar="FILE", help="file with a token that may operate; CELLWIRE_TOKEN may hold it too"
+    )
+    command.add_argument("--ca", metavar="FILE", help="certificate that an https:// gateway's is signed by, PEM")
+
+
 def _one_pack(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--family", help="a family or dialect (see `cellwire families`); found out when left out")
     parser.add_argument("--address", type=_address, nargs=1, default=[], metavar="N", help="board number")
@@ -343,9 +371,19 @@ def parser() -> argparse.ArgumentParser:
         help="seconds between two such lines of a pack at least (1)",
     )
 
-    command = _command(commands, "scan", "list serial ports and what answers there", "cellwire scan /dev/ttyUSB0")
-    command.add_argument("ports", nargs="*", metavar="LINK", help="only these; all serial ports when left out")
+    command = _command(
+        commands, "scan", "list what answers on serial ports and by Bluetooth", "cellwire scan /dev/ttyUSB0"
+    )
+    command.add_argument("links", nargs="*", metavar="LINK", help="only these; everything when left out")
     command.add_argument("--family", help="look for this family or dialect only")
+    air = command.add_mutually_exclusive_group()
+    air.add_argument("--ble", action="store_true", help="look for packs by Bluetooth only")
+    air.add_argument("--no-ble", action="store_true", help="leave Bluetooth out")
+    command.add_argument("--seconds", type=_positive, default=8.0, metavar="S", help="listen for that time (8)")
+    command.add_argument("--all", action="store_true", help="show every Bluetooth device that is heard")
+    command.add_argument(
+        "--ask-all", action="store_true", help="connect also to devices of which only the service is like a pack's"
+    )
     command.add_argument("--write", action="store_true", help="add what is new to the configuration")
     command.add_argument(
         "-c", "--config", default="cellwire.toml", metavar="FILE", help="the configuration (cellwire.toml)"
@@ -379,6 +417,11 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("family", metavar="FAMILY", nargs="?", help="family or dialect; not needed with --from")
     command.add_argument("--pty", metavar="PATH", help="serve on a pseudo serial port with this name")
     command.add_argument("--tcp", type=int, metavar="PORT", help="serve on this loopback TCP port, 0: any")
+    command.add_argument(
+        "--ble", metavar="TRANSPORT", help="serve by Bluetooth on this controller: usb:0, hci-socket:0"
+    )
+    command.add_argument("--name", default="", help="by Bluetooth: the name that it advertises")
+    command.add_argument("--mac", default="", metavar="ADDRESS", help="by Bluetooth: its address, C0:... to FF:...")
     command.add_argument("--cells", type=_count, default=16, metavar="N", help="cells in series (16)")
     command.add_argument("--address", type=_address, nargs="+", default=[], metavar="N", help="one pack for each")
     command.add_argument("--baud", type=_count, default=0, metavar="N", help="line speed to imitate")
@@ -390,6 +433,7 @@ def parser() -> argparse.ArgumentParser:
     _settings(commands)
     _switch(commands)
     _calibrate(commands)
+    _release(commands)
     _check(commands)
     _history(commands)
     _user(commands)

@@ -15,7 +15,7 @@ from served import called, command_of, environment, running, served
 
 import cellwire
 from cellwire.cli import main
-from cellwire.families import FAMILIES, dialects
+from cellwire.families import FAMILIES, GUESTS, dialects, guests
 from cellwire.readings.catalogue import ALARMS, CATALOGUE
 
 
@@ -57,7 +57,7 @@ def test_sim_from_a_capture(capsys: pytest.CaptureFixture[str]) -> None:
         (["jbd", "--fault", "drop=7"], "a rate lies between 0 and 1"),
         (["duracell"], "there is no family 'duracell'"),
         ([], "name a family"),
-        (["jbd", "--pty", "/tmp/a", "--tcp", "0"], "not both"),
+        (["jbd", "--pty", "/tmp/a", "--tcp", "0"], "give one of"),
         (["--from", "/nowhere/a.jsonl"], "/nowhere/a.jsonl"),
         (["jbd", "--pty", "/nowhere/pack"], "/nowhere/pack"),
     ],
@@ -152,8 +152,8 @@ def test_demo_ends_with_ctrl_c(tmp_path: Path) -> None:
 def test_families(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["families", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [row["dialect"] for row in rows] == [dialect.name for dialect in dialects()]
-    assert {row["family"] for row in rows} == set(FAMILIES)
+    assert [row["dialect"] for row in rows] == [dialect.name for dialect in (*dialects(), *guests())]
+    assert {row["family"] for row in rows} == {*FAMILIES, *GUESTS}
     assert all(row["rows"] == row["proven"] + len(row["unproven"]) for row in rows)
     for row in rows:
         proofs = [command["proof"] for command in row["commands"].values()]

@@ -172,6 +172,18 @@ async def test_nobody_from_afar_gets_the_password_of_the_broker(
             await gateway.change("mqtt", "", {"url": "mqtt://127.0.0.1:2"}, "admin")
 
 
+@pytest.mark.parametrize("key", ["password", "pin"])
+async def test_nobody_from_afar_gets_the_password_of_a_pack(tmp_path: Path, key: str) -> None:
+    """Whoever may change the configuration could name a device of their own."""
+    path = written(tmp_path, pack("boat", "tcp:127.0.0.1:1") + f'{key} = "hunter2"\n')
+    async with running(path) as gateway:
+        with pytest.raises(ChangeRefused, match=f"the {key} must be typed again"):
+            await gateway.change("pack", "boat", {"name": "boat", "link": "tcp:127.0.0.1:2"}, "admin")
+        assert "hunter2" not in str(gateway.configuration())
+        await gateway.change("pack", "boat", {"name": "boat", "link": "tcp:127.0.0.1:2", key: "mine"}, "admin")
+        assert getattr(gateway.config.packs[0], key) == "mine"
+
+
 async def test_a_file_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path, text: str) -> None:
         raise PermissionError(13, "Permission denied")

@@ -5,8 +5,9 @@ import contextlib
 import fcntl
 import os
 import random
+import re
 import tty
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,51 @@ async def test_the_reason_why_there_is_no_pack(answer: bytes, problem: str) -> N
 async def test_an_echo_is_told_from_an_answer() -> None:
     finding = await detect(Session(FakeLink(lambda request: request)), [fake_dialect(addresses=(1,))])
     assert finding.problem == "echo"
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (lambda request: b"", "silent"),
+        (lambda request: b"\x01\x02\x03", "noise"),
+        (lambda request: frame_of(0xB0, 1, 1, b"{}")[:-1] + b"\x00", "damaged"),
+        (lambda request: frame_of(0xE0, 1, 1), "refused"),
+        (lambda request: frame_of(0xB0, 1, 1, b'{"voltage": 9000.0}'), "implausible"),
+        (lambda request: request, "wants_pairing"),
+    ],
+    ids=["silent", "noise", "damaged", "refused", "implausible", "echo"],
+)
+@warped
+async def test_what_is_wrong_on_the_air_is_no_cable(answer: Callable[[bytes], bytes], problem: str) -> None:
+    link = FakeLink(answer)
+    link.wireless = True
+    finding = await detect(Session(link), [fake_dialect(addresses=(1,))])
+    assert (finding.packs, finding.problem) == ([], problem)
+    assert len(finding.advice) > 20
+    assert not re.search("RX|A and B|cable|socket|ground|baud", finding.advice)
+
+
+@warped
+async def test_waiting_for_a_connection_is_not_the_packs_time() -> None:
+    class Distant(FakeLink):
+        async def open(self) -> None:
+            await asyncio.sleep(60)
+            await super().open()
+
+    finding = await detect(Session(Distant(FakePack({1: [{"voltage": 52.0}]}))), [fake_dialect(addresses=(1,))])
+    assert [found.address for found in finding.packs] == [1]
+
+
+@warped
+async def test_only_what_the_service_speaks_is_asked_the_likeliest_first() -> None:
+    link = FakeLink(lambda request: b"")
+    link.speaks = ("second", "first")
+    known = [fake_dialect(Query("basic", key, FAST), addresses=(1,)) for key in range(3)]
+    for dialect, name in zip(known, ("first", "second", "third"), strict=True):
+        dialect.name = name
+    await detect(Session(link), known)
+    assert [sent[1][2] for sent in link.sent[:2]] == [1, 0]
+    assert {sent[1][2] for sent in link.sent} == {0, 1}
 
 
 @warped

@@ -42,9 +42,11 @@ MADE_UP = (
 )
 
 
-def those_of(commands: tuple[Command, ...], style: str = "device", of: Battery = SHED) -> dict[str, Entity]:
+def those_of(
+    commands: tuple[Command, ...], style: str = "device", of: Battery = SHED, grant: str = "read"
+) -> dict[str, Entity]:
     """Return the entities of commands, by object id."""
-    messages = discovery.messages(of, discovery.seen(of.readings), chosen(style), commands)
+    messages = discovery.messages(of, discovery.seen(of.readings), chosen(style, grant=grant), commands)
     mark = f"{discovery.MARK}{discovery.slug(of.id)}-"
     found = entities(messages)
     assert len({(each["p"], each["name"]) for each in found.values()}) == len(found), "no two have one name"
@@ -108,6 +110,18 @@ def test_what_each_kind_becomes() -> None:
     assert found["set_charge_undertemperature_limit"]["unit_of_meas"] == "°C"
     assert "dev_cla" not in found["set_soc"], "one battery a device"
     assert found["set_battery_type"]["ops"] == ["LFP", "Li-ion", "It's"]
+
+
+@pytest.mark.parametrize("style", ["device", "entity"])
+def test_a_pack_is_released_with_a_button(style: str) -> None:
+    assert "set_release" not in those_of(MADE_UP, style)
+    button = those_of((), style, grant="operate")["set_release"]
+    assert set(button) <= rules.CONTROL_KEYS["button"]
+    assert (button["p"], button["name"], button["ent_cat"]) == ("button", "Release for phone app", "config")
+    assert (button["cmd_t"], button["pl_prs"]) == ("cellwire/shed/release", "10")
+    # Also one that cannot be read may be left to its app.
+    assert button["avty"] == [{"t": "cellwire/status"}]
+    assert not those_of((), style, SHED._replace(kind="bank"), "service")
 
 
 def rendered(template: str, document: str) -> str:

@@ -526,7 +526,7 @@ def discovered(place: Place, style: str) -> dict[str, Document]:
 @pytest.mark.parametrize("style", ["device", "entity"])
 async def test_entities_come_and_go_with_the_grant(broker: Mosquitto, tmp_path: Path, style: str) -> None:
     discovery = HomeAssistantSettings(discovery=style)
-    operate = {"set_charge_switch", "set_discharge_switch", "set_clear_alarms", "set_fan_switch"}
+    operate = {"set_charge_switch", "set_discharge_switch", "set_clear_alarms", "set_fan_switch", "set_release"}
     configure = operate | {"set_cell_overvoltage_limit", "set_cell_overvoltage_release"}
     async with obeying(tmp_path, broker.port, "service", home_assistant=discovery) as place:
         await until(lambda: set(discovered(place, style)) == configure)

@@ -62,9 +62,9 @@ def gateway(folder: Path, broker: Mosquitto, more: str = "") -> Iterator[Running
 
 @needed
 @pytest.mark.skipif(shutil.which("mosquitto_sub") is None, reason="mosquitto-clients is not installed")
-@pytest.mark.parametrize(("number", "more"), [(0, ""), (1, ""), (2, 'grant = "operate"\n')])
+@pytest.mark.parametrize(("number", "more"), [(0, ""), (1, ""), (2, 'grant = "operate"\n'), (3, 'grant = "operate"\n')])
 async def test_the_examples(tmp_path: Path, number: int, more: str) -> None:
-    assert len(EXAMPLES) == 3
+    assert len(EXAMPLES) == 4
     with mosquitto(tmp_path) as broker, gateway(tmp_path, broker, more) as process:
         async with listening(broker.port) as listener:
             await until(lambda: '"model"' in listener.last.get("cellwire/shed/state", ""), 30)

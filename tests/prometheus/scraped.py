@@ -21,6 +21,7 @@ from cellwire.gateway.config import WebSettings
 from cellwire.gateway.control import Control
 from cellwire.gateway.events import Events
 from cellwire.gateway.journal import Journal
+from cellwire.gateway.release import Releases
 from cellwire.gateway.store import BankState, PackState, Store
 from cellwire.outputs import prometheus
 from cellwire.outputs.web import Web
@@ -54,6 +55,7 @@ class Still:
         self.store = Store(clock)
         self.events = Events(clock)
         self.control = Control(Journal(Path("/nowhere"), clock), self.events, lambda name: None, lambda name: None)
+        self.releases = Releases(lambda name: None)
         self.history = None
         self.started = clock()
         self.readings = everything()
@@ -71,9 +73,13 @@ class Still:
         self.bank.time = self.bank.seen = clock()
 
     def links(self) -> list[dict[str, Any]]:
-        """Return one link with all packs."""
+        """Return one link with all packs, and one by Bluetooth without any."""
         counts = {"ok": 5, "damaged": 2, "echoed": 1, "stray": 7}
-        return [{"address": "/dev/ttyUSB0", "packs": list(self.store.packs), "counts": counts, "listening": False}]
+        link = {"address": "/dev/ttyUSB0", "packs": list(self.store.packs), "counts": counts, "listening": False}
+        radio = {"connected": True, "rssi": -71, "rssi_age": 3.5, "counts": {"connections": 2, "drops": 1}}
+        radio |= {"radio": "hci0", "causes": {"dropped": 1}, "last_cause": "the connection was lost; it is made again"}
+        air = {"address": "ble:C8:47:8C:00:00:01", "packs": [], "counts": {}, "listening": False, "radio": radio}
+        return [link, {**air, "released_until": self.store.clock() + 60}]
 
     def link_of(self, pack: str) -> dict[str, Any]:
         """Return the link."""

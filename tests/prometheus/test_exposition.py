@@ -14,6 +14,7 @@ from scraped import ALARMS, MODEL, Still, everything, of, parsed, program
 from cellwire.gateway import session
 from cellwire.gateway.errors import NoAnswer
 from cellwire.gateway.store import LOST, PackState, Store
+from cellwire.links.ble import causes
 from cellwire.outputs import prometheus
 from cellwire.outputs.prometheus import HEADS, LABELS, METRICS, exposition, families, why_not
 from cellwire.readings.catalogue import ALARMS as ALL_ALARMS
@@ -268,6 +269,25 @@ def test_all_causes_are_known() -> None:
     kinds = re.findall(r'"(\w+)"', kind)
     counted = re.findall(r'"(\w+)"', inspect.getsource(session._kind))
     assert {"ok", "partial", *kinds, *counted} == set(prometheus.RESULTS)
+
+
+def test_how_links_by_bluetooth_go() -> None:
+    found = parsed(Still().metrics())
+    link = {"link": "ble:C8:47:8C:00:00:01"}
+    assert of(found, "cellwire_link_released", **link) == [1]
+    assert of(found, "cellwire_link_released", link="/dev/ttyUSB0") == [0]
+    assert of(found, "cellwire_link_connected") == [1]
+    assert of(found, "cellwire_link_rssi_dbm", **link) == [-71]
+    assert of(found, "cellwire_link_rssi_age_seconds", **link) == [3.5]
+    assert of(found, "cellwire_link_connections_total", **link) == [2]
+    assert of(found, "cellwire_link_failures_total", cause="dropped") == [1]
+    assert of(found, "cellwire_link_recoveries_total", **link) == [0] * len(prometheus.STAGES)
+
+
+def test_all_stages_and_failures_are_known() -> None:
+    named = [each for each in vars(causes).values() if isinstance(each, causes.Cause)]
+    assert {cause.name for cause in named} == set(prometheus.FAILURES)
+    assert {stage for cause in named for stage in cause.stages} == set(prometheus.STAGES)
 
 
 def test_state_of_history_and_outputs() -> None:

@@ -23,10 +23,11 @@ from obedient import ObedientPack, obedient_dialect
 
 from cellwire.gateway import config as files
 from cellwire.gateway.config import WebSettings
-from cellwire.gateway.control import Control
+from cellwire.gateway.control import Control, Denied
 from cellwire.gateway.events import Event, Events
 from cellwire.gateway.journal import Journal
 from cellwire.gateway.poller import Poller
+from cellwire.gateway.release import Releases
 from cellwire.gateway.session import Session
 from cellwire.gateway.store import BankState, PackState, Store
 from cellwire.outputs.web import ChangeRefused, Web
@@ -231,6 +232,50 @@ class FakeHistory:
         }  # fmt: skip
 
 
+RADIO: dict[str, Any] = {
+    "connected": True, "radio": "hci0", "connected_for": 4210.5, "rssi": -71, "rssi_age": 4212.1, "drops_an_hour": 1,
+    "counts": {"connections": 4, "drops": 3, "notify_again": 2, "reconnect": 1},
+    "causes": {"dropped": 3, "stalled": 3, "timeout": 1},
+    "last_cause": "the connection was lost; it is made again", "period": 52.0,
+}  # fmt: skip
+RADIOS: list[dict[str, Any]] = [
+    {"name": "hci0", "kind": "adapter", "slots": 5, "used": 5, "waiting": 2, "state": "ready", "reason": ""},
+    {
+        "name": "kitchen", "kind": "proxy", "slots": 3, "used": 0, "waiting": 0, "state": "trouble",
+        "reason": "the proxy does not answer; look whether it has power",
+    },
+]  # fmt: skip
+
+
+class FakeWire:
+    """The garage's link, by Bluetooth, on which the van is said to be too."""
+
+    names = ("garage", "van")
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.released_until: float | None = None
+        self.who = ""
+        self.busy = False
+
+    @property
+    def reason(self) -> str:
+        return f"released for the phone app until 14:05 (by {self.who})"
+
+    async def release(self, seconds: float, who: str) -> None:
+        if self.busy:
+            raise Denied("something is being written or its settings are being read; try again in a moment")
+        self.released_until, self.who = self.store.clock() + seconds, who
+        for name in self.names:
+            self.store.release(self.store.packs[name], self.reason)
+
+    async def resume(self, who: str) -> None:
+        self.released_until = None
+        for name in self.names:
+            pack = self.store.packs[name]
+            pack.trouble = pack.reason = ""
+
+
 class FakeDesk:
     """A gateway whose packs are made up; `step` makes them move.
 
@@ -257,6 +302,8 @@ class FakeDesk:
         van = self.store.packs["van"]
         self.pollers = {"van": Poller(Session(self.van.link), obedient_dialect(), 1, self.store, van)}
         self.grants = dict.fromkeys(families, "service")
+        self.wire = FakeWire(self.store)
+        self.releases = Releases(lambda name: self.wire if name in self.wire.names else None)
         # Its file is named when it is served.
         self.control = Control(Journal(Path("/nowhere"), clock), self.events, self.pollers.get, self.grants.get)
         self.step()
@@ -328,7 +375,13 @@ class FakeDesk:
     def link_of(self, pack: str) -> dict[str, Any]:
         """Return what is known of the link."""
         address = f"/dev/serial/by-id/usb-FTDI-{pack}"
-        return {"address": address, "counts": {"asked": 812, "good": 809, "checksum": 3}, "poll_time": 0.0831}
+        document = {"address": address, "counts": {"asked": 812, "good": 809, "checksum": 3}, "poll_time": 0.0831}
+        if pack == "garage":
+            document |= {"address": "ble:C8:47:8C:00:00:01", "radio": RADIO}
+        if pack in self.wire.names and self.wire.released_until is not None:
+            until = self.wire.released_until
+            document |= {"released_until": until, "released_for": until - self.store.clock()}
+        return document
 
     def health(self) -> dict[str, Any]:
         """Return how it goes."""
@@ -341,7 +394,13 @@ class FakeDesk:
             packs.append({**shown, "counts": dict(pack.counts), "poll_time": 0.0831, "link": self.link_of(pack.name)})
         now = self.store.clock()
         history = self.history.status if self.history else {"state": "off"}
-        base: dict[str, Any] = {"version": "0.1.0", "started": self.started, "uptime": now - self.started, "ok": True}
+        base: dict[str, Any] = {
+            "radios": RADIOS,
+            "version": "0.1.0",
+            "started": self.started,
+            "uptime": now - self.started,
+            "ok": True,
+        }
         return {**base, "packs": packs, "history": history, "outputs": OUTPUTS, "clock": {"time": now, "steps": 0}}
 
     def metrics(self) -> str:
@@ -388,7 +447,10 @@ class FakeDesk:
         found = {"family": "jk", "dialect": "jk-pb", "address": 2, "model": "JK_PB2A16S20P", "proof": proof}
         advice = "swap A and B, or look whether the pack is switched on"
         silent = {"link": "/dev/ttyUSB1", "packs": [], "problem": "nothing answers", "advice": advice}
-        return {"running": False, "links": [{"link": "/dev/ttyUSB0", "packs": [found]}, silent]}
+        signs = [{"family": "jbd", "why": "it has the service FF00"}]
+        heard = {"name": "Boat", "rssi": -71, "radio": "hci0", "taken_for": signs}
+        unasked = {"link": "ble:A5:C2:37:00:00:02", **heard, "packs": [], "problem": "not_asked", "advice": "name it"}
+        return {"running": False, "links": [{"link": "/dev/ttyUSB0", "packs": [found]}, silent, unasked]}
 
 
 @contextlib.asynccontextmanager

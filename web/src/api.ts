@@ -32,6 +32,36 @@ export interface LinkState {
   counts: Record<string, number>; // answers of the line, good ones and bad ones by cause
   poll_time?: number | null;
   listening?: boolean; // another master asks
+  radio?: RadioState;
+  released_until?: number;
+  released_for?: number; // seconds from when this was told
+}
+
+/** How it goes with a link by Bluetooth. */
+export interface RadioState {
+  connected: boolean;
+  radio: string;
+  counts: Record<string, number>; // connections, drops, and stages of recovery
+  causes: Record<string, number>;
+  last_cause: string;
+  connected_for?: number;
+  rssi?: number;
+  rssi_age?: number;
+  drops_an_hour?: number;
+  radio_counts?: Record<string, number>;
+  rests?: number;
+  period?: number;
+}
+
+/** An adapter or a proxy. */
+export interface Radio {
+  name: string;
+  kind: string;
+  slots: number;
+  used: number;
+  waiting: number;
+  state: string;
+  reason: string;
 }
 
 export interface Bank {
@@ -92,6 +122,7 @@ export interface Health {
   started: number;
   uptime: number;
   packs: PackHealth[];
+  radios?: Radio[];
   history: HistoryHealth;
   outputs?: OutputHealth[];
   clock?: unknown;
@@ -164,6 +195,8 @@ export interface PackSettings {
   every?: number;
   grant?: Grant;
   invert_current?: boolean;
+  pairing?: string; // by Bluetooth: never, just-works or passkey
+  pin?: string; // only sent
   id?: string;
   capacity?: number | null;
   limits?: LimitSettings;
@@ -256,11 +289,16 @@ export interface ScannedLink {
   packs: FoundPack[];
   problem?: string;
   advice?: string;
+  name?: string; // of a Bluetooth device, as it calls itself
+  rssi?: number; // dBm
+  radio?: string;
+  taken_for?: { family: string; why: string }[];
 }
 
 export interface Scan {
   running: boolean;
   links: ScannedLink[];
+  no_bluetooth?: string; // why it was not looked at
 }
 
 export interface User {
@@ -481,6 +519,9 @@ export const api = {
   backupAddress: (pack: string) => address(ofPack(pack, "backup")),
   restore: (pack: string, text: string, unproven: boolean) => call<Wanted>("POST", ofPack(pack, "restore"), { text, unproven }),
   preset: (pack: string, chemistry: string, unproven: boolean) => get<Wanted>(ofPack(pack, `presets/${chemistry}`), { unproven: unproven ? "yes" : "no" }),
+
+  release: (pack: string, minutes: number) => call<unknown>("POST", ofPack(pack, "release"), { minutes }),
+  takeBack: (pack: string) => call<unknown>("DELETE", ofPack(pack, "release")),
 
   configuration: () => get<Configuration>("configuration"),
   putPack: (name: string, value: PackSettings) => call<unknown>("PUT", "configuration/packs/" + part(name), value),

@@ -3,6 +3,7 @@ import { control } from "./texts/control";
 import { events } from "./texts/events";
 import { history } from "./texts/history";
 import { packs } from "./texts/packs";
+import { radio } from "./texts/radio";
 import { settings } from "./texts/settings";
 
 // Texts are grouped by where they appear; a key never says how a text looks, only what it means.
@@ -58,6 +59,7 @@ const texts = {
   "state.stale": "old",
   "state.asleep": "asleep",
   "state.lost": "lost",
+  "state.released": "released",
   "state.error": "error",
   "state.partial": "partly",
   "state.changed": "{name} is {state}",
@@ -278,6 +280,7 @@ const texts = {
   ...control,
   ...history,
   ...packs,
+  ...radio,
   ...events,
   ...settings,
 } as const;

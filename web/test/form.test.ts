@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { byField, freeName, packFaults, packFields, packSettings, typed } from "../src/views/packs/form";
+import { byField, freeName, onAir, packFaults, packFields, packSettings, typed } from "../src/views/packs/form";
 import { mistakeText } from "../src/views/packs/edit";
 import { historyFaults, webFaults } from "../src/views/settings/Gateway";
 import { passwordFaults } from "../src/views/settings/Users";
@@ -49,6 +49,15 @@ test("what is emptied is taken away, what the form does not show is left alone",
   expect(packSettings(fields, before)).toEqual({
     name: "shed", link: "/dev/ttyUSB0", address: 3, every: 2, grant: "operate", invert_current: false, capacity: null, limits: { chemistry: "lfp", charge_voltage: null },
   });
+});
+
+test("pairing and the number are for packs by Bluetooth, and a number that is known is never asked back", () => {
+  expect(onAir("ble:C8:47:8C:00:00:01") && onAir(" aiobmsble:C8478C000001")).toBe(true);
+  expect(onAir("/dev/ble") || onAir("tcp:ble:1")).toBe(false);
+  const before = { name: "shed", link: "ble:C8:47:8C:00:00:01", pairing: "passkey" };
+  expect(packSettings(packFields(before), before)).toEqual({ ...before, every: 2 });
+  expect(packSettings({ ...packFields(before), pairing: "never", pin: " 123456 " }, before)).toEqual({ ...before, every: 2, pairing: "never", pin: "123456" });
+  expect("pairing" in packSettings(GOOD, null)).toBe(false);
 });
 
 test("mistakes of the gateway find their field", () => {

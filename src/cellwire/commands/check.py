@@ -3,21 +3,12 @@
 import argparse
 import asyncio
 import difflib
-import http.client
 import json
 import logging
-import os
-import queue
 import re
-import ssl
-import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from ..cli import USAGE, Failure
 from ..codec.errors import ProtocolError
@@ -26,6 +17,7 @@ from ..links.link import LinkError, PortBusy, PortForbidden
 from ..outputs.console import Snapshot, value_text
 from ..readings.catalogue import BY_NAME, TOTAL, decimals, unit
 from .packs import Packs
+from .remote import FOREIGN, Remote, Unreached, within
 
 OK, WARNING, CRITICAL, UNKNOWN = 0, 1, 2, 3
 STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
@@ -166,92 +158,20 @@ async def of_link(options: argparse.Namespace) -> list[Snapshot]:
 # A running gateway
 
 KINDS = ("packs", "banks")
-GIVEN = "CELLWIRE_TOKEN"
-FOREIGN = "this does not answer as a Cellwire gateway does; look at the address"
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follows nobody: the token is for the gateway alone."""
-
-    def redirect_request(self, *asked: Any) -> None:
-        """Return no other request."""
+MAKE = "cellwire user token add monitoring --grant read"
 
 
 def of_gateway(options: argparse.Namespace) -> list[Snapshot]:
     """Return snapshots of the packs and banks of a running gateway; raise Unlooked."""
-    opener, headers = _client(options)
-    answers: queue.SimpleQueue[list[Any] | Unlooked] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            answers.put([_get(opener, f"{options.link.rstrip('/')}/api/v1/{what}", headers) for what in KINDS])
-        except Unlooked as error:
-            answers.put(error)
-
-    # In a thread that dies with the program, because no part of a request, such as the name service, may take longer.
-    threading.Thread(target=ask, daemon=True).start()
     try:
-        answer = answers.get(timeout=options.timeout)
-    except queue.Empty:
-        raise Unlooked(CRITICAL, f"no answer within {options.timeout:g} s") from None
-    if isinstance(answer, Unlooked):
-        raise answer
-    found = [each for kind, document in zip(KINDS, answer, strict=True) for each in _listed(document, kind)]
+        gateway = Remote(options.link, options.token_file, options.ca, MAKE)
+        answers = within(options.timeout, lambda: [gateway.ask(what) for what in KINDS])
+    except Unreached as error:
+        raise Unlooked(CRITICAL if error.away else UNKNOWN, str(error)) from None
+    found = [each for kind, document in zip(KINDS, answers, strict=True) for each in _listed(document, kind)]
     if not found:
         raise Unlooked(UNKNOWN, "the gateway has no pack yet; add one on its page")
     return found
-
-
-def _client(options: argparse.Namespace) -> tuple[urllib.request.OpenerDirector, dict[str, str]]:
-    """Return what asks, past all proxies, and the headers to ask with; raise Unlooked."""
-    try:
-        parts = urlsplit(options.link)
-        whole = bool(parts.hostname) and parts.port != 0 and not (parts.query or parts.fragment or parts.username)
-    except ValueError:
-        whole = False
-    if not whole or any(letter.isspace() for letter in options.link):
-        raise Unlooked(UNKNOWN, "this is not the address of a gateway; write such as http://192.0.2.7:6789")
-    try:
-        token = Path(options.token_file).read_text("ascii") if options.token_file else os.environ.get(GIVEN, "")
-        context = ssl.create_default_context(cafile=options.ca)
-    except (OSError, ValueError) as error:
-        raise Unlooked(UNKNOWN, f"--token-file or --ca cannot be read: {error}") from None
-    if not re.fullmatch(r"[!-~]*", token.strip()):
-        raise Unlooked(UNKNOWN, "the token is not one line of plain letters; copy it anew")
-    handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context), _NoRedirect())
-    headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token.strip()}"} if token.strip() else {})}
-    return urllib.request.build_opener(*handlers), headers
-
-
-def _get(opener: urllib.request.OpenerDirector, url: str, headers: dict[str, str]) -> Any:
-    """Return the JSON at an address; raise Unlooked."""
-    try:
-        with opener.open(urllib.request.Request(url, headers=headers)) as answer:  # noqa: S310, it is http or https
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        raise Unlooked(CRITICAL if error.code >= 500 else UNKNOWN, _refusal(error)) from None
-    except urllib.error.URLError as error:
-        if isinstance(error.reason, ssl.SSLCertVerificationError):
-            text = f"its certificate is not trusted ({error.reason.verify_message}); name the one that signed it: --ca"
-            raise Unlooked(UNKNOWN, text) from None
-        why = getattr(error.reason, "strerror", None) or error.reason
-        raise Unlooked(CRITICAL, f"the gateway does not answer: {why}") from None
-    except (OSError, http.client.HTTPException) as error:
-        raise Unlooked(CRITICAL, f"the gateway broke off: {error or type(error).__name__}") from None
-    except ValueError:
-        raise Unlooked(UNKNOWN, FOREIGN) from None
-
-
-def _refusal(error: urllib.error.HTTPError) -> str:
-    """Return what a refused request comes to."""
-    try:
-        said = json.load(error)["error"]
-    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
-        return f"{FOREIGN} (HTTP {error.code})"
-    if error.code == 401:
-        make = "cellwire user token add monitoring --grant read"
-        return f"the gateway wants a token; make one ({make}) and name it with --token-file or {GIVEN}"
-    return f"the gateway says: {said}"
 
 
 def _listed(document: Any, kind: str) -> list[Snapshot]:

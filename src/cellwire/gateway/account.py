@@ -12,7 +12,7 @@ from .counter import Counter, Look
 from .events import Events
 from .limits import Inputs, Limits, limits, nothing, readings, steady
 from .meter import METERS, Meter, Step, longest
-from .store import ASLEEP, LOST, ONLINE, STALE, STALE_AFTER, PackState, Readings
+from .store import ASLEEP, LOST, ONLINE, RELEASED, STALE, STALE_AFTER, PackState, Readings
 
 log = logging.getLogger("cellwire")
 
@@ -133,6 +133,8 @@ class Account:
     def away(self, now: float) -> str:
         """Return why the pack cannot be read, "" when it is online; a sample that was not believed is no error yet."""
         pack = self.pack
+        if pack.released:
+            return RELEASED
         if pack.trouble in (LOST, ASLEEP):
             return pack.trouble
         if now - self.seen <= STALE_AFTER * pack.every:
@@ -207,19 +209,19 @@ class Account:
     def pause(self, why: str) -> None:
         """Promise nothing more of the pack: it is away."""
         self.counter.pause()
-        if why in (LOST, ASLEEP):
+        if why in (LOST, ASLEEP, RELEASED):
             self.shown.meter.pause()
         self._limits = nothing(self.settings.limits)
 
     def tell_state(self, away: str, now: float) -> None:
         """Tell that the pack went away or came back; one that was not read yet since the start is no news.
 
-        The log has one line for each, however often the cause changes in between.
+        The log has one line for each, however often the cause changes in between. A release is told by who does it.
         """
         pack = self.pack
         before = self._told.value("state") or ONLINE
         # Whoever asks a pack that fell silent soon knows more than that: it is told with the cause.
-        if away == NOT_READ or (away == STALE and now - self.seen <= longest(pack.every)):
+        if away in (NOT_READ, RELEASED) or (away == STALE and now - self.seen <= longest(pack.every)):
             return
         if not self._told.changed(away, now, "state"):
             return

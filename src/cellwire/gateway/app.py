@@ -15,6 +15,7 @@ from typing import Any
 
 from .. import __version__
 from ..families import dialects
+from ..links.link import LinkError
 from ..outputs import prometheus
 from ..outputs.history import History, Row, Saved
 from ..outputs.influx import Influx
@@ -39,6 +40,7 @@ from .events import Events
 from .journal import Journal
 from .keeper import Keeper, end
 from .poller import Poller
+from .release import Releases
 from .store import ONLINE, SLOW, STALE_AFTER, Store
 from .wire import Wire
 
@@ -66,7 +68,8 @@ class Gateway:
         self.started = clock()
         self._started = self.store.monotonic()
         self._names: dict[str, str] = {}  # as the history knows them, by id
-        self.radios = air.radios()
+        self.radios = air.radios(config.bluetooth, config.proxies)
+        self.releases = Releases(self._wire_of)
         self._wires: Keeper[Wire] = Keeper()
         self._outputs: Keeper[Mqtt | Modbus | Influx] = Keeper()
         self._recorded: dict[str, float] = {}  # when the sample of the last row came, by id
@@ -75,6 +78,7 @@ class Gateway:
         self._reloads: set[asyncio.Task[None]] = set()
         self._scan: asyncio.Task[None] | None = None
         self._scanned: list[scan.Document] = []
+        self._unheard = ""
         self._ended = asyncio.Event()
         self.control = Control(
             Journal(config.control.journal, clock), self.events, self._poller_of, self._grant_of, self._is_passive,
@@ -96,7 +100,8 @@ class Gateway:
                 await self._lay()
                 await self._publish()
             if not self.config.packs:
-                self.scan()  # for whoever opens the page to add the first one
+                # For whoever opens the page to add the first one. What is on the air may be the neighbour's.
+                self.scan(scan.NOBODY)
             tasks.append(asyncio.create_task(self._web.wait()))
             for task in tasks:
                 task.add_done_callback(self._watch)
@@ -211,8 +216,20 @@ class Gateway:
         kept = {pack.name for wire in self._wires.parts for pack in wire.packs}
         for name in [name for name in self.store.packs if name not in names or name not in kept]:
             self.store.remove(name)
-        self._wires.start({group: partial(Wire, self.store, group, self.radios) for group in groups})
+        holds = self.releases.holds
+        self._wires.start(
+            {
+                group: partial(Wire, self.store, self.events, group, self.radios, holds[group[0].link])
+                for group in groups
+            }
+        )
         self.store.packs = {pack.name: self.store.packs[pack.name] for pack in self.config.packs}
+
+    async def _change_radios(self) -> None:
+        """Take other radios from now on; links by Bluetooth end, to be laid anew through them."""
+        await self._wires.keep({wire.packs for wire in self._wires.parts if not wire.session.link.wireless})
+        await self.radios.close()
+        self.radios = air.radios(self.config.bluetooth, self.config.proxies)
 
     # Control
 
@@ -246,7 +263,7 @@ class Gateway:
         config = self.config
         wanted: dict[OutputSettings, Callable[[], Mqtt | Modbus | Influx]] = {}
         if config.mqtt.url:
-            wanted[config.mqtt] = lambda: Mqtt(self.store, self.events, config.mqtt, self.control)
+            wanted[config.mqtt] = lambda: Mqtt(self.store, self.events, config.mqtt, self.control, self.releases)
         if config.modbus.listen or config.modbus.serial:
             wanted[config.modbus] = lambda: Modbus(self.store, config.modbus, self.control)
         for settings in config.influx:
@@ -286,10 +303,13 @@ class Gateway:
         """Run with another configuration from now on; what did not change goes on undisturbed."""
         await self._web.configure(config.web)
         await self.control.finish()  # no pack may be left in the middle of a write
-        before, self.config = self.config.history, config
+        old, self.config = self.config, config
+        before = old.history
         if (config.history.path, config.history.enabled) != (before.path, before.enabled):
             log.warning("[history]: path and enabled count after the next start of Cellwire")
         self.accounts.configure(config)
+        if (config.bluetooth, config.proxies) != (old.bluetooth, old.proxies):
+            await self._change_radios()
         await self._lay()
         await self._publish()
         if self.history:
@@ -353,11 +373,12 @@ class Gateway:
             raise ChangeRefused("For another broker the password must be typed again; or change the url in the file")
 
     def _keep_pack_password_from_others(self, kind: str, name: str, value: dict[str, Any]) -> None:
-        """Raise ChangeRefused when a pack's password would be told on another link than before."""
+        """Raise ChangeRefused when a pack's password or pin would be told on another link than before."""
         before = self._settings_of(name) if kind == "pack" else None
         elsewhere = before is not None and value.get("link") not in (None, before.link)
-        if before and before.password and elsewhere and "password" not in value:
-            raise ChangeRefused("For another link the password must be typed again; or change the link in the file")
+        kept = [key for key in ("password", "pin") if before and getattr(before, key) and key not in value]
+        if elsewhere and kept:
+            raise ChangeRefused(f"For another link the {kept[0]} must be typed again; or change the link in the file")
 
     def configuration(self) -> dict[str, Any]:
         """Return the configuration as the page shows it."""
@@ -374,26 +395,17 @@ class Gateway:
     # What the page asks for
 
     def link_of(self, pack: str) -> dict[str, Any]:
-        """Return a pack's link address, what happened on it by cause, and how long the last poll took."""
+        """Return a pack's link: address, what happened on it by cause, how the radio is, the last poll's time."""
         wire = self._wire_of(pack)
         if wire is None:
             return {}
         poller = wire.poller(pack)
-        counts = dict(wire.session.counts)
-        document = {"address": wire.packs[0].link, "counts": counts, "listening": wire.line.passive}
+        document = _link(wire)
         return {**document, "poll_time": round(poller.took, 4)} if poller and poller.took else document
 
     def links(self) -> list[dict[str, Any]]:
-        """Return every link: address, names of its packs, what happened on it by cause, and whether it only listens."""
-        return [
-            {
-                "address": wire.title,
-                "packs": [pack.name for pack in wire.packs],
-                "counts": dict(wire.session.counts),
-                "listening": wire.line.passive,
-            }
-            for wire in self._wires.parts
-        ]
+        """Return every link as `link_of` does, with the names of its packs."""
+        return [{**_link(wire), "packs": list(wire.names)} for wire in self._wires.parts]
 
     def metrics(self) -> str:
         """Return what Prometheus asks for."""
@@ -413,32 +425,65 @@ class Gateway:
         outputs = [output.status for output in self._outputs.parts]
         well = all(pack["state"] == ONLINE for pack in packs)
         well = well and all(part["state"] != "failing" for part in (history, *outputs))
-        return {**document, "ok": well, "time": self.clock(), "packs": packs, "history": history, "outputs": outputs}
+        document |= {"ok": well, "time": self.clock(), "packs": packs, "history": history, "outputs": outputs}
+        radios = self.radios.health()
+        return {**document, "radios": radios} if radios else document
 
-    def scan(self) -> None:
-        """Look at all serial ports that no configured pack uses, in the background."""
+    def scan(self, ask: str = scan.LIKELY) -> None:
+        """Look at all serial ports and Bluetooth devices that no configured pack uses, in the background.
+
+        ask: which of the devices are asked, too; gateway/scan.py
+        """
         if self._scan is None or self._scan.done():
-            self._scan = asyncio.create_task(self._look())
+            self._scan = asyncio.create_task(self._look(ask))
             self._scan.add_done_callback(self._watch)
 
-    async def _look(self) -> None:
-        links = self._unused()
-        found = await asyncio.gather(*[scan.look(link, dialects("")) for link in links], return_exceptions=True)
+    async def _look(self, ask: str) -> None:
+        used = {files.port(pack.link) for pack in self.config.packs}
+        links = _unused(used)
+        looks = [self._look_at(link) for link in links]
+        found = await asyncio.gather(*looks, self._hear(used, ask), return_exceptions=True)
         self._scanned = []
-        for link, document in zip(links, found, strict=True):
-            if isinstance(document, BaseException):
-                log.error("%s: an error in Cellwire itself, please report it", link, exc_info=document)
-                document = {"link": link, "packs": [], "problem": "error", "advice": "see the log, please report it"}
-            self._scanned.append(document)
+        for link, documents in zip([*links, "ble:"], found, strict=True):
+            if isinstance(documents, BaseException):
+                log.error("%s: an error in Cellwire itself, please report it", link, exc_info=documents)
+                documents = [{"link": link, "packs": [], "problem": "error", "advice": "see the log, please report it"}]
+            self._scanned += documents
 
-    def _unused(self) -> list[str]:
-        """Return the links of this machine that no configured pack uses."""
-        used = {os.path.realpath(files.port(pack.link)) for pack in self.config.packs}
-        return [address for address in scan.links() if os.path.realpath(address) not in used]
+    async def _look_at(self, link: str) -> list[dict[str, Any]]:
+        return [await scan.look(link, dialects(""))]
+
+    async def _hear(self, used: set[str], ask: str) -> list[dict[str, Any]]:
+        """Return the Bluetooth devices that may be packs; note why there are none where there is no Bluetooth."""
+        self._unheard = ""
+        try:
+            documents = await scan.air(self.radios, used=used, ask=ask)
+        except LinkError as error:
+            self._unheard = str(error)
+            return []
+        return [document for document in documents if document.get("problem") != scan.UNKNOWN]
 
     def scanned(self) -> dict[str, Any]:
-        """Return {running, links: what the last scan found}."""
-        return {"running": self._scan is not None and not self._scan.done(), "links": self._scanned}
+        """Return {running, links: what the last scan found}, and no_bluetooth: why it could not look there, if so."""
+        document = {"running": self._scan is not None and not self._scan.done(), "links": self._scanned}
+        return {**document, "no_bluetooth": self._unheard} if self._unheard else document
+
+
+def _unused(used: set[str]) -> list[str]:
+    """Return the serial ports of this machine that are not among these."""
+    paths = {os.path.realpath(link) for link in used}
+    return [link for link in scan.links() if os.path.realpath(link) not in paths]
+
+
+def _link(wire: Wire) -> dict[str, Any]:
+    """Return {address, counts, listening}; with radio where there is one, and released_until while it is released."""
+    document = {"address": wire.title, "counts": dict(wire.session.counts), "listening": wire.line.passive}
+    radio, until = wire.session.link.health(), wire.released_until
+    if radio:
+        document["radio"] = radio
+    if until is not None:
+        document |= {"released_until": until, "released_for": round(until - wire.store.clock(), 1)}
+    return document
 
 
 def config_of(path: Path) -> Config:

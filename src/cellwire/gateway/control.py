@@ -229,6 +229,8 @@ class Control:
             raise Denied(f"{pack}: nothing is known of it yet; wait until it was read")
         if poller.dialect.commands is None:
             raise Denied(f"{pack}: {poller.dialect.title} can only be read")
+        if poller.session.withheld:
+            raise Denied(f"{pack}: {poller.session.withheld}; take it back, or wait until then")
         if self._passive(pack):
             raise Denied(
                 f"{pack}: another master owns this line, and two of them disturb each other; "

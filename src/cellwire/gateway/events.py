@@ -17,6 +17,7 @@ KINDS = (
     "alarm_off",
     "full",  # a pack was truly full, its counter was set
     "bank",  # packs of a bank came or went, or should not be joined
+    "release",  # a pack was left to another program for a while, or taken back
     "command",  # a command to a pack and its result
     "configuration",
     "login",
@@ -52,7 +53,8 @@ class Events:
 
     def add(self, kind: str, text: str, pack: str = "", name: str = "", **detail: Any) -> Event:
         """Return the event, told to all hearers."""
-        event = Event(self.clock(), kind, text, pack, name, detail)
+        # As exact as the history keeps it: who hears of it twice is to see that it is the same.
+        event = Event(round(self.clock(), 3), kind, text, pack, name, detail)
         self.recent.append(event)
         for hear in tuple(self.hearers):
             hear(event)

@@ -13,6 +13,7 @@ Readings = dict[str, Any]
 
 ONLINE, STALE, ASLEEP, LOST, ERROR = "online", "stale", "asleep", "lost", "error"
 PARTIAL = "partial"  # a bank of which some packs do not count
+RELEASED = "released"  # why a pack does not count that is lost only because it is left to another program
 # Readings older than this many poll intervals are stale.
 STALE_AFTER = 3
 # What a BMS tells once or when asked for, and meters, which are shown when they are on the disk; everything else is old
@@ -42,6 +43,7 @@ class PackState:
         self.seen: float | None = None
         self.trouble = ""  # ASLEEP, LOST or ERROR while the pack cannot be read
         self.reason = ""  # why, for people
+        self.released = False  # it is left to another program, or was, and was not heard of since
         self.counts: Counter[str] = Counter()  # samples accepted, and rejected by cause
         self.polls = Durations()  # how long the polls took that were answered
         self.since: dict[str, float] = {}
@@ -135,6 +137,7 @@ class Store:
         self.put(pack, readings)
         pack.time, pack.seen = self.clock(), now
         pack.trouble = pack.reason = ""
+        pack.released = False
         pack.counts["accepted"] += 1
         self.put(pack, self.follow(pack, readings))
         self._tell(pack)
@@ -155,8 +158,13 @@ class Store:
 
     def fail(self, pack: PackState, trouble: str, reason: str) -> None:
         """Note that the pack cannot be read, and why; its old readings stay, and grow old."""
-        pack.trouble, pack.reason = trouble, reason
+        pack.trouble, pack.reason, pack.released = trouble, reason, False
         self._tell(pack)
+
+    def release(self, pack: PackState, reason: str) -> None:
+        """Note that the pack is left to another program, and why: it cannot be read, and nothing is wrong."""
+        self.fail(pack, LOST, reason)
+        pack.released = True
 
     def settle(self, pack: PackState) -> None:
         """Fix the identity of a pack that told all it can; boards without a serial number may share one.

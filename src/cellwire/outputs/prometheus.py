@@ -92,6 +92,13 @@ OUTPUT_STATES = ("starting", "running", "failing")
 CAUSES = ("range", "cells_sum", "zero", "doubt")
 RESULTS = ("ok", "partial", "silent", "echo", "noise", "damaged", "incomplete", "unreadable", "refused")
 LOST_BYTES = ("dropped", "stray")
+# Of links by Bluetooth: what is done about a pack that is not heard, and why connections fail.
+STAGES = ("notify_again", "reconnect", "forget_device", "restart_adapter")
+FAILURES = (
+    "unheard", "no_bluetooth", "no_daemon", "no_adapter", "not_ready", "forbidden", "no_library", "in_progress",
+    "authentication", "aborted", "gone", "timeout", "no_service", "dropped", "stalled", "no_slot", "other",
+    "pairing", "taken",
+)  # fmt: skip
 
 # Metrics that are no readings: type and help
 OF_BOTH = {
@@ -118,6 +125,16 @@ OF_THE_GATEWAY = {
     "cellwire_link_answers_total": (COUNTER, "Answers to questions on a link, by how they ended"),
     "cellwire_link_lost_bytes_total": (COUNTER, "Bytes that belong to no answer: dropped within one, stray before one"),
     "cellwire_link_echoes_total": (COUNTER, "Answers that came with an echo of the question"),
+    "cellwire_link_released": (GAUGE, "1 while the link is left to the phone app or another program, else 0"),
+    "cellwire_link_connected": (GAUGE, "1 while there is a connection by Bluetooth, else 0"),
+    "cellwire_link_rssi_dbm": (GAUGE, "How loud the pack was when it last advertised, in dBm"),
+    "cellwire_link_rssi_age_seconds": (GAUGE, "How long ago that was, in seconds: who is connected does not advertise"),
+    "cellwire_link_connections_total": (COUNTER, "Connections by Bluetooth that were made"),
+    "cellwire_link_recoveries_total": (
+        COUNTER,
+        "What was done about a pack by Bluetooth that did not answer, by stage",
+    ),
+    "cellwire_link_failures_total": (COUNTER, "What went wrong with a connection by Bluetooth, by cause"),
     "cellwire_link_pack_info": (GAUGE, "1; which packs are on which link"),
     "cellwire_build_info": (GAUGE, "1; version: of Cellwire"),
     "cellwire_start_timestamp_seconds": (GAUGE, "When Cellwire was started, in seconds since 1970"),
@@ -339,8 +356,25 @@ def _link(samples: Samples, link: Mapping[str, Any]) -> None:
     for cause in LOST_BYTES:
         samples.add("cellwire_link_lost_bytes_total", counts.get(cause, 0), f'{owner},cause="{cause}"')
     samples.add("cellwire_link_echoes_total", counts.get("echoed", 0), owner)
+    samples.add("cellwire_link_released", int("released_until" in link), owner)
     for pack in link["packs"]:
         samples.add("cellwire_link_pack_info", 1, f"{owner},{labelled(pack=pack)}")
+    if "radio" in link:
+        _radio(samples, owner, link["radio"])
+
+
+def _radio(samples: Samples, owner: str, radio: Mapping[str, Any]) -> None:
+    """Add how it goes with a link by Bluetooth."""
+    samples.add("cellwire_link_connected", int(radio["connected"]), owner)
+    if "rssi" in radio:
+        samples.add("cellwire_link_rssi_dbm", radio["rssi"], owner)
+        samples.add("cellwire_link_rssi_age_seconds", radio["rssi_age"], owner)
+    counts, causes = radio["counts"], radio["causes"]
+    samples.add("cellwire_link_connections_total", counts.get("connections", 0), owner)
+    for stage in STAGES:
+        samples.add("cellwire_link_recoveries_total", counts.get(stage, 0), f'{owner},stage="{stage}"')
+    for cause in FAILURES:
+        samples.add("cellwire_link_failures_total", causes.get(cause, 0), f'{owner},cause="{cause}"')
 
 
 def _gateway(samples: Samples, health: Mapping[str, Any]) -> None:

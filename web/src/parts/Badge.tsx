@@ -15,21 +15,23 @@ export function Badge({ tone, icon, children, title }: { tone: Tone; icon?: Icon
   );
 }
 
-const STATES: Record<State, [Tone, IconName | undefined]> = {
+const STATES: Record<State | "released", [Tone, IconName | undefined]> = {
   online: ["good", "good"],
   partial: ["warn", "warn"],
   stale: ["idle", "clock"],
   asleep: ["idle", "moon"],
   lost: ["bad", "plug"],
   error: ["bad", "bad"],
+  released: ["info", "device"],
 };
 
-/** The state of a pack or bank, with the age of its values behind it when given. */
-export function StateBadge({ state, age }: { state: State; age?: string }) {
-  const [tone, icon] = STATES[state] ?? ["idle", undefined];
+/** The state of a pack or bank, with the age of its values behind it when given; released: it is left to others. */
+export function StateBadge({ state, age, released }: { state: State; age?: string; released?: boolean }) {
+  const shown = released && state === "lost" ? "released" : state;
+  const [tone, icon] = STATES[shown] ?? ["idle", undefined];
   return (
     <Badge tone={tone} icon={icon}>
-      {textOr("state." + state, state)}
+      {textOr("state." + shown, shown)}
       {age && <span class="badge-age">{age}</span>}
     </Badge>
   );

@@ -32,6 +32,7 @@ export const events = {
   "events.kind.alarm_off": "alarm over",
   "events.kind.full": "full",
   "events.kind.bank": "bank",
+  "events.kind.release": "released",
   "events.kind.command": "command",
   "events.kind.configuration": "configuration",
   "events.kind.login": "login",

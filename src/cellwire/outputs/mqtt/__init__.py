@@ -11,6 +11,7 @@ from aiomqtt.exceptions import MqttConnectError
 from ...gateway.config import MqttSettings
 from ...gateway.control import Control
 from ...gateway.events import Events
+from ...gateway.release import Releases
 from ...gateway.store import Store
 from .announcer import Memory
 from .commands import Commands
@@ -30,14 +31,21 @@ class Mqtt:
 
     title = "mqtt"
 
-    def __init__(self, store: Store, events: Events, settings: MqttSettings, control: Control | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        events: Events,
+        settings: MqttSettings,
+        control: Control | None = None,
+        releases: Releases | None = None,
+    ) -> None:
         self.control = control
         self.store = store
         self.settings = settings
         self._broker = Broker(settings)
         self._version = V311 if settings.protocol == "3.1.1" else V5
         self._memory = Memory()
-        self._commands = Commands(store, events, control, settings.grant, Topics(settings.base))
+        self._commands = Commands(store, events, control, settings.grant, Topics(settings.base), releases)
         self._session: Session | None = None
         self._state = "starting"
         self._reason = ""

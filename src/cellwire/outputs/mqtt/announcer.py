@@ -119,8 +119,8 @@ class Announcer:
         if known is None or known.described == self._said.get(identity) or now - known.since < CALM:
             return
         self._said[identity] = known.described
-        topic = f"{self._settings.base}/{known.battery.name}"
-        there = {name: platform for name, (platform, _) in controls.entities(known.commands, topic).items()}
+        entities = controls.entities(known.battery, self._settings, known.commands)
+        there = {name: platform for name, (platform, _) in entities.items()}
         ever = self._controls.setdefault(identity, {})
         gone = {name: platform for name, platform in ever.items() if name not in there} if known.certain else {}
         ever.update(there)

@@ -14,22 +14,25 @@ from typing import Any, NamedTuple
 
 from ...gateway.control import (
     ACTION,
+    DONE,
     NOT_CONFIRMED,
     OPERATE,
     REFUSED,
     Command,
     Control,
+    Denied,
     OutOfRange,
     Result,
     Who,
     parsed,
 )
 from ...gateway.events import Events
+from ...gateway.release import Releases
 from ...gateway.store import Store
 from ..offer import SettingsReader
 from .outbox import Message
 from .publisher import as_json
-from .topics import RESULT, Topics
+from .topics import RELEASE, RESULT, Topics
 
 log = logging.getLogger("cellwire")
 
@@ -49,13 +52,17 @@ class Unfit(Exception):
 
 
 class Order(NamedTuple):
-    """One command. key: as written, "calibrate_cell/3"; id: of the sender's, None without; came: when."""
+    """One command. key: as written, "calibrate_cell/3"; id: of the sender's, None without; came: when.
+
+    release: it is none for the pack, but the minutes for which it is left to the phone app
+    """
 
     pack: str
     key: str
     value: Any
     id: str | int | None
     came: float
+    release: bool = False
 
 
 class Commands:
@@ -64,13 +71,22 @@ class Commands:
     answers: messages for whoever sent a command
     """
 
-    def __init__(self, store: Store, events: Events, control: Control | None, grant: str, topics: Topics) -> None:
+    def __init__(
+        self,
+        store: Store,
+        events: Events,
+        control: Control | None,
+        grant: str,
+        topics: Topics,
+        releases: Releases | None = None,
+    ) -> None:
         self.answers: asyncio.Queue[Message] = asyncio.Queue(UNSENT)
         self.who = Who("mqtt", "mqtt", grant)
         self.reader = SettingsReader(store, control, self.who) if control else None
         self._store = store
         self._events = events
         self._control = control
+        self._releases = releases
         self._topics = topics
         self._warned = False
         self._waiting: dict[str, deque[Order]] = {}  # by pack; the first of them is being done
@@ -86,14 +102,15 @@ class Commands:
 
     def take(self, topic: str, payload: bytes, retain: bool = False, again: bool = False) -> None:
         """Take a message on one of the topics of commands. again: the broker says that it may have come before."""
-        name, _set, *rest = self._topics.levels(topic)
-        key = "/".join(rest)
+        name, *rest = self._topics.levels(topic)
+        release = rest == [RELEASE]
+        key = RELEASE if release else "/".join(rest[1:])
         if retain:
             if payload and not self._warned:
                 self._warned = True
                 log.warning("mqtt: retained commands are ignored, such as that on %s; send without retain", topic)
             return
-        order = Order(name, key, None, None, self._store.monotonic())
+        order = Order(name, key, None, None, self._store.monotonic(), release)
         try:
             document = _document(payload)
             order = order._replace(id=_id(document))
@@ -121,6 +138,8 @@ class Commands:
         """
         if value is None or isinstance(value, (dict, list)):
             raise Unfit('it has no "value" that is on or off, a number or a text')
+        if order.release:
+            return _minutes(value)
         command = self._command(order)
         if command and isinstance(value, str):
             with contextlib.suppress(OutOfRange):
@@ -145,10 +164,11 @@ class Commands:
             raise Unfit(f"there is no pack or bank {order.pack}")
         if battery.kind == "bank":
             raise Unfit(f"{order.pack} is a bank; send it to each of its packs: {', '.join(battery.packs)}")
-        if self._control is None:
+        if (self._releases if order.release else self._control) is None:
             raise Unfit("nothing can be changed here")
         waiting = self._waiting.get(order.pack, ())
-        if any((other.key, other.value) == (order.key, order.value) for other in waiting):
+        same = (order.release, order.key, order.value)
+        if any((other.release, other.key, other.value) == same for other in waiting):
             raise Unfit("the same is being done already")
         acted = self._acted.get((order.pack, order.key))
         if acted is not None and order.came - acted < REPEATED:
@@ -157,6 +177,8 @@ class Commands:
             raise Unfit(f"{order.pack} is busy: {WAITING} commands wait for it")
 
     def _command(self, order: Order) -> Command | None:
+        if order.release:
+            return None
         there = self._control.commands(order.pack) if self._control else ()
         return next((command for command in there if command.name == order.key.partition("/")[0]), None)
 
@@ -179,14 +201,17 @@ class Commands:
 
     async def _do(self, order: Order) -> None:
         control = self._control
-        assert control is not None
-        while control.busy(order.pack) and not self._is_late(order):
+        while control and control.busy(order.pack) and not self._is_late(order):
             await asyncio.sleep(LOOK)
         if self._is_late(order):
             self._forget(order)
             self._refuse(order, f"the pack was busy for {LATE:.0f} s")
             return
         self._begun.add(order.pack)
+        if order.release:
+            await self._release(order)
+            return
+        assert control is not None
         command = self._command(order)
         if command and command.kind == ACTION:
             self._acted[order.pack, order.key] = math.inf
@@ -199,6 +224,16 @@ class Commands:
         battery = self._store.battery(order.pack)
         if self.reader and battery and command and command.grant != OPERATE and result.frames:
             self.reader.again(battery.id)
+
+    async def _release(self, order: Order) -> None:
+        assert self._releases is not None
+        try:
+            released = await self._releases.release(order.pack, order.value, self.who)
+        except (Denied, ValueError) as error:
+            self._forget(order)
+            self._refuse(order, str(error))
+            return
+        self._tell(order, Result(order.pack, order.key, order.value, result=DONE, reason=released.text))
 
     def _is_late(self, order: Order) -> bool:
         return self._store.monotonic() - order.came > LATE
@@ -225,7 +260,7 @@ class Commands:
     def _result(self, order: Order, result: str, reason: str) -> Result:
         command = self._command(order)
         # What is not known may be a secret.
-        value = order.value if command and not command.secret else None
+        value = order.value if order.release or (command and not command.secret) else None
         return Result(order.pack, order.key, value, result=result, reason=reason)
 
     def _tell(self, order: Order, result: Result) -> None:
@@ -289,6 +324,17 @@ def _document(payload: bytes) -> Document:
     except (ValueError, RecursionError):
         raise Unfit('it begins like JSON, but is none; write such as {"value": "on"}') from None
     return document
+
+
+def _minutes(value: Any) -> float:
+    """Return the minutes of a release; raise Unfit."""
+    try:
+        minutes = float(value)
+    except (TypeError, ValueError):
+        minutes = math.nan
+    if isinstance(value, bool) or not math.isfinite(minutes):
+        raise Unfit("write the minutes for which the pack is to be released, such as 10; 0 takes it back")
+    return minutes
 
 
 def _no_number(text: str) -> float:

@@ -4,9 +4,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ...gateway.control import ACTION, CHOICE, NUMBER, OPERATE, SWITCH, TEXT, Command
+from ...gateway.config import MqttSettings
+from ...gateway.control import ACTION, CHOICE, NUMBER, OPERATE, READ, SWITCH, TEXT, Command
+from ...gateway.release import USUAL
+from ...gateway.store import Battery
 from ...readings.catalogue import BY_NAME, unit
 from .classes import DEVICE_CLASSES, UNITS, title
+from .topics import RELEASE
 
 Payload = dict[str, Any]
 
@@ -19,15 +23,31 @@ LONGEST = 255  # characters of a text
 ON, OFF = "on", "off"
 
 
-def entities(commands: Sequence[Command], topic: str) -> dict[str, tuple[str, Payload]]:
+def entities(battery: Battery, settings: MqttSettings, commands: Sequence[Command]) -> dict[str, tuple[str, Payload]]:
     """Return platform and description of each command's entity, by its object id.
 
-    topic: that of the pack. Commands of single cells or sensors, and those whose effect ends by itself, have none.
+    Commands of single cells or sensors, and those whose effect ends by itself, have none.
     """
-    return {
+    topic = f"{settings.base}/{battery.name}"
+    found = {
         MARK + command.name: (PLATFORMS[command.kind], _entity(command, topic))
         for command in commands
         if not command.count and not command.hold and _fits(command)
+    }
+    if battery.kind == "pack" and settings.grant != READ:
+        found[MARK + RELEASE] = PLATFORMS[ACTION], _release(topic)
+    return found
+
+
+def _release(topic: str) -> Payload:
+    """Return the button that leaves the pack to the phone app; also one that cannot be read may be left to it."""
+    base = topic.rpartition("/")[0]
+    return {
+        "name": "Release for phone app",
+        "cmd_t": f"{topic}/{RELEASE}",
+        "pl_prs": f"{USUAL:g}",
+        "ent_cat": CONFIG,
+        "avty": [{"t": f"{base}/status"}],
     }
 
 

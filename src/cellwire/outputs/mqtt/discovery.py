@@ -69,7 +69,8 @@ def messages(
         "avty_mode": "all",
         "stat_t": f"{topic}/state",
     }
-    described = _entities(battery, {*names, *seen(battery.readings)}, settings) | controls.entities(commands, topic)
+    described = _entities(battery, {*names, *seen(battery.readings)}, settings)
+    described |= controls.entities(battery, settings, commands)
     entities = {
         object_id: (platform, {**entity, "uniq_id": f"{node}-{object_id}"})
         for object_id, (platform, entity) in described.items()

@@ -3,6 +3,8 @@
 ONLINE, OFFLINE = "online", "offline"
 # Last levels of a pack's or bank's topics; those of single values are the names of readings.
 STATE, AVAILABILITY, RESULT = "state", "availability", "result"
+# Of a command to leave a pack to the phone app; those of all others are below "set".
+RELEASE = "release"
 
 
 class Topics:
@@ -13,7 +15,7 @@ class Topics:
         self.status = f"{base}/status"
         self.of_all = f"{base}/+/+"
         # The second is that of commands which each cell or sensor has.
-        self.commands = (f"{base}/+/set/+", f"{base}/+/set/+/+")
+        self.commands = (f"{base}/+/set/+", f"{base}/+/set/+/+", f"{base}/+/{RELEASE}")
 
     def of(self, name: str, last: str) -> str:
         """Return a topic of the pack or bank of that name."""

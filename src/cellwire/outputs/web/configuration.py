@@ -64,9 +64,19 @@ CONFIGURATION = thing(
 SCAN = thing(
     {
         "running": YES_OR_NO,
-        "links": listed(thing({"link": TEXT}, {"packs": listed(ANY), "problem": TEXT, "advice": TEXT})),
-    }
-)
+        "links": listed(
+            thing(
+                {"link": TEXT},
+                {
+                    "packs": listed(ANY), "problem": TEXT, "advice": TEXT, "name": TEXT,
+                    "rssi": {**WHOLE, "description": "dBm"}, "radio": TEXT,
+                    "taken_for": listed(thing({"family": TEXT, "why": TEXT})),
+                },
+            )
+        ),
+    },
+    {"no_bluetooth": {**TEXT, "description": "why Bluetooth was not looked at"}},
+)  # fmt: skip
 LIMITS = thing(
     {},
     or_null({"chemistry": TEXT, "charge_current": NUMBER, "discharge_current": NUMBER, "charge_voltage": NUMBER}),
@@ -79,6 +89,7 @@ PACK = thing(
             {
                 "link": TEXT, "family": TEXT, "address": WHOLE, "every": NUMBER, "grant": TEXT,
                 "invert_current": YES_OR_NO, "password": {**TEXT, "description": "never answered"},
+                "pairing": TEXT, "pin": {**TEXT, "description": "never answered"},
                 "id": TEXT, "capacity": NUMBER, "limits": LIMITS,
             }
         ),
@@ -164,7 +175,7 @@ ROUTES = (
         body=MODBUS, problems=WRONG, loose=True,
     ),
     Route(
-        "POST", "/scan", "configure", scan, "Look for packs on all serial ports, in the background",
+        "POST", "/scan", "configure", scan, "Look for packs on all serial ports and by Bluetooth, in the background",
         {202: refer("Scan")},
     ),
     Route("GET", "/scan", "configure", scanned, "What the last scan found", {200: refer("Scan")}),

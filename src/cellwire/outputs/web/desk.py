@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from ...gateway.control import Control
 from ...gateway.events import Events
+from ...gateway.release import Releases
 from ...gateway.store import Store
 
 Document = dict[str, Any]
@@ -68,6 +69,10 @@ class Desk(Protocol):
         """The way back to the packs."""
 
     @property
+    def releases(self) -> Releases:
+        """Leaves packs to others for a while."""
+
+    @property
     def history(self) -> History | None:
         """None while the history is off."""
 
@@ -76,7 +81,7 @@ class Desk(Protocol):
         """When the gateway started, seconds since 1970."""
 
     def link_of(self, pack: str) -> Document:
-        """Return {address, counts, poll_time} of a pack's link."""
+        """Return what is known of a pack's link: {address, counts, listening, poll_time, radio, released_until...}."""
 
     def health(self) -> Document:
         """Return how it goes with every pack and the history."""

@@ -6,7 +6,7 @@ from ...gateway.events import KINDS
 from ...readings.catalogue import ALARMS, BY_NAME, CATALOGUE, decimals, unit
 from .answers import answer, encoded, not_found, raw_answer
 from .lockout import peer_key
-from .schema import MOMENT, NUMBER, TEXT, WHOLE, Schema, listed, refer, table, thing, word
+from .schema import MOMENT, NUMBER, TEXT, WHOLE, YES_OR_NO, Schema, listed, refer, table, thing, word
 from .site import Site
 from .stream import pack_document
 from .visit import Route, Visit
@@ -74,7 +74,37 @@ async def live(site: Site, visit: Visit) -> web.StreamResponse:
 
 
 VALUE: Schema = {"description": "a number, a text, yes or no, or a list of those, by the catalogue"}
-LINK = {"type": "object", "properties": {"address": TEXT, "counts": table(WHOLE), "poll_time": NUMBER}}
+RADIO = thing(
+    {
+        "connected": YES_OR_NO,
+        "radio": {**TEXT, "description": "adapter or proxy, empty while none hears it"},
+        "counts": {**table(WHOLE), "description": "connections, drops, and stages of recovery by name"},
+        "causes": {**table(WHOLE), "description": "what went wrong, by name"},
+        "last_cause": {**TEXT, "description": "what went wrong last, and what to do; empty when nothing did"},
+    },
+    {
+        "rssi": {**NUMBER, "description": "dBm, as last heard"},
+        "rssi_age": {**NUMBER, "description": "seconds since then"},
+        "connected_for": {**NUMBER, "description": "seconds"},
+        "drops_an_hour": {**WHOLE, "description": "connections that were lost within the last hour"},
+        "radio_counts": {**table(WHOLE), "description": "what was done about the radio, by name"},
+        "rests": {**NUMBER, "description": "seconds for which nothing is tried"},
+        "period": {**NUMBER, "description": "seconds within which each pack has its turn, where connections are few"},
+    },
+    description="of a link by Bluetooth",
+)
+LINK = {
+    "type": "object",
+    "properties": {
+        "address": TEXT,
+        "counts": table(WHOLE),
+        "listening": {**YES_OR_NO, "description": "another master asks the packs"},
+        "poll_time": NUMBER,
+        "radio": refer("Radio"),
+        "released_until": {**MOMENT, "description": "while it is left to another program; seconds since 1970"},
+        "released_for": {**NUMBER, "description": "seconds until then"},
+    },
+}
 PACK = thing(
     {
         "pack": TEXT,
@@ -122,9 +152,16 @@ OUTPUT: Schema = {
 }
 HEALTH = thing(
     {"version": TEXT, "started": MOMENT, "uptime": NUMBER, "packs": listed({"type": "object"}), "clients": WHOLE},
-    {"history": {"type": "object"}, "outputs": {**listed(OUTPUT), "description": "those that are configured"}},
+    {
+        "radios": {
+            **listed({"type": "object"}),
+            "description": "of Bluetooth: name, kind, slots, how many are used and waited for, state and why",
+        },
+        "history": {"type": "object"},
+        "outputs": {**listed(OUTPUT), "description": "those that are configured"},
+    },
 )
-SCHEMAS = {"Pack": PACK, "Bank": BANK, "Event": EVENT, "Health": HEALTH}
+SCHEMAS = {"Pack": PACK, "Radio": RADIO, "Bank": BANK, "Event": EVENT, "Health": HEALTH}
 
 STREAM = (
     "text/event-stream",

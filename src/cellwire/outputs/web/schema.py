@@ -92,6 +92,8 @@ def check(value: Any, schema: Schema, where: str = "the body") -> None:
         _check_text(value, schema, where)
     elif value < schema.get("minimum", -math.inf):
         raise bad_request(f"{where} must be at least {schema['minimum']}")
+    elif value > schema.get("maximum", math.inf):
+        raise bad_request(f"{where} must be at most {schema['maximum']:g}")
 
 
 def _is(value: Any, kind: str) -> bool:

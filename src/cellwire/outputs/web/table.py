@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from . import configuration, control, now, past, session, users
+from . import configuration, control, now, past, release, session, users
 from .answers import encoded, raw_answer
 from .openapi import document
 from .site import Site
@@ -20,6 +20,7 @@ ROUTES = Routes(
         *now.ROUTES,
         *past.ROUTES,
         *control.ROUTES,
+        *release.ROUTES,
         *configuration.ROUTES,
         *users.ROUTES,
         Route("GET", "/openapi.json", "read", openapi, "This description", {200: {"type": "object"}}),

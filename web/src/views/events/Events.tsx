@@ -28,6 +28,7 @@ const LOOKS: Record<string, [Tone, IconName]> = {
   alarm_off: ["good", "good"],
   full: ["good", "good"],
   bank: ["warn", "packs"],
+  release: ["idle", "device"],
   command: ["info", "settings"],
   configuration: ["info", "settings"],
   login: ["idle", "user"],

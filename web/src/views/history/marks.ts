@@ -7,7 +7,7 @@ export type Happening = GatewayEvent;
 /** The kinds that can be switched on and off together, the worst first. */
 export const SORTS: readonly (readonly [string, readonly string[]])[] = [
   ["alarms", ["alarm_on", "alarm_off"]],
-  ["states", ["state", "bank", "full"]],
+  ["states", ["state", "bank", "full", "release"]],
   ["changes", ["command", "configuration"]],
   ["gateway", ["start", "stop", "history", "clock", "login", "refused"]],
 ];

@@ -35,7 +35,7 @@ export function PackCard({ pack }: { pack: Kept<Pack> }) {
             {pack.pack}
           </a>
         </h3>
-        <StateBadge state={state} age={old === null ? undefined : age(old)} />
+        <StateBadge state={state} age={old === null ? undefined : age(old)} released={pack.link?.released_until !== undefined} />
       </header>
       {why && <p class="why">{why}</p>}
       {old !== null && (

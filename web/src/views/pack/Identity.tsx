@@ -2,12 +2,13 @@
 import type { ComponentChildren } from "preact";
 import type { Pack } from "../../api";
 import { age, fixed, percent, readingLabel, span, valueText, words } from "../../format";
-import { ageOf, catalogue, health, type Kept } from "../../live";
+import { ageOf, catalogue, health, type Kept, tick } from "../../live";
 import { Card } from "../../parts/Card";
 import { Meter } from "../../parts/Meter";
 import { Pairs } from "../../parts/Pairs";
 import { t } from "../../texts";
 import { linkQuality } from "./quality";
+import { radioRows } from "./Radio";
 
 export function IdentityCard({ pack }: { pack: Pack }) {
   const rows: [string, string][] = [
@@ -30,11 +31,15 @@ export function IdentityCard({ pack }: { pack: Pack }) {
 export function LinkCard({ pack }: { pack: Kept<Pack> }) {
   const counts = pack.link?.counts ?? {};
   const { good, bad, share } = linkQuality(counts);
-  const samples = health.value?.packs.find((other) => other.pack === pack.pack)?.samples ?? {};
+  const told = health.value?.packs.find((other) => other.pack === pack.pack);
+  const samples = told?.samples ?? {};
   const doubted = Object.entries(samples).filter(([cause, count]) => cause.startsWith("rejected_") && count > 0);
   const rows: [string, ComponentChildren][] = [];
   if (pack.link?.address) rows.push([t("pack.link.where"), pack.link.address]);
   if (pack.link?.listening) rows.push([t("pack.link.how"), t("pack.link.listening")]);
+  // Of a pack that is away nothing new comes but with the gateway's health.
+  const radio = pack.state === "online" ? pack.link?.radio : (told?.link?.radio ?? pack.link?.radio);
+  if (radio) rows.push(...radioRows(radio, pack.state === "online" ? Math.max(0, tick.value - pack.got) : 0));
   rows.push([t("pack.link.ok"), fixed(good, 0)]);
   rows.push([t("pack.link.bad"), bad.length ? causes(bad) : t("pack.link.none")]);
   if (counts["dropped"]) rows.push([t("pack.link.dropped"), fixed(counts["dropped"], 0)]);

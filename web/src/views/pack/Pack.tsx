@@ -23,6 +23,7 @@ import { CellsCard } from "./Cells";
 import { CounterCard, MetersCard } from "./Counter";
 import { IdentityCard, LinkCard } from "./Identity";
 import "./pack.css";
+import { ReleaseCard, ReleasedNotice } from "./Release";
 import { SwitchesCard } from "./Switches";
 import { TemperaturesCard } from "./Temperatures";
 import { Trail } from "./Trail";
@@ -48,6 +49,7 @@ export function Pack() {
   const old = ageOf(pack);
   const soc = number(readings, "soc");
   const why = whyOld(pack);
+  const released = pack.link?.released_until !== undefined;
   return (
     <Page
       title={pack.pack}
@@ -64,11 +66,11 @@ export function Pack() {
       }
     >
       <div class="row under-title">
-        <StateBadge state={state} age={old === null ? undefined : age(old)} />
+        <StateBadge state={state} age={old === null ? undefined : age(old)} released={released} />
         {pack.model && <span class="muted">{pack.model}</span>}
         <span class="muted">{pack.dialect}</span>
       </div>
-      {why && (
+      {released ? <ReleasedNotice pack={pack} /> : why && (
         <Notice tone={state === "asleep" || state === "stale" ? "info" : "bad"} quiet>
           {why}
         </Notice>
@@ -99,6 +101,7 @@ export function Pack() {
           <Card title={t("pack.limits")}>{hasLimits(readings) ? <Limits readings={readings} /> : <p class="muted small">{t("pack.limits.none")}</p>}</Card>
           <MetersCard readings={readings} />
           <LinkCard pack={pack} />
+          <ReleaseCard pack={pack} />
           <IdentityCard pack={pack} />
         </div>
         <div class="pack-all">

@@ -12,3 +12,8 @@ export function linkQuality(counts: Record<string, number>): { good: number; bad
   const all = good + bad.reduce((sum, [, count]) => sum + count, 0);
   return { good, bad, share: all ? (good / all) * 100 : null };
 }
+
+/** Return what was done about a link by Bluetooth, by stage: whatever is counted beside connections and their ends. */
+export function recoveries(counts: Record<string, number>): [stage: string, count: number][] {
+  return Object.entries(counts).filter(([name, count]) => name !== "connections" && name !== "drops" && count > 0);
+}

@@ -6,14 +6,14 @@ import { CheckField, SelectField, TextField } from "../../parts/Field";
 import { Notice } from "../../parts/Notice";
 import { t, textOr, type TextKey } from "../../texts";
 import { useForm } from "./edit";
-import { type Fields, packFaults, packFields, packSettings } from "./form";
+import { type Fields, onAir, packFaults, packFields, packSettings } from "./form";
 
-// Those on wires, by family.
 const DIALECTS: Record<string, readonly string[]> = {
-  jk: ["jk-uart", "jk-pb", "jk-modbus"],
+  jk: ["jk-uart", "jk-pb", "jk-modbus", "jk02", "jk04"],
   jbd: ["jbd", "jbd-addr", "jbd-up"],
   daly: ["daly-a5", "daly-d2", "daly-p81"],
 };
+const PAIRINGS = ["never", "just-works", "passkey"] as const;
 const CHEMISTRIES = ["", "lfp", "nmc", "lto"] as const;
 
 export function dialectName(name: string): string {
@@ -28,7 +28,7 @@ function families(now: string): [string, string][] {
     // The name of the dialect jbd is also its family's, and stands for all of them.
     for (const dialect of dialects) if (dialect !== family) found.push([dialect, dialectName(dialect)]);
   }
-  return found.some(([key]) => key === now) ? found : [...found, [now, now]];
+  return found.some(([key]) => key === now) ? found : [...found, [now, dialectName(now)]];
 }
 
 interface Props {
@@ -84,6 +84,19 @@ export function PackForm({ pack, isNew, taken, links, onClose, onSave }: Props) 
           />
           {text("address", { inputMode: "numeric", optional: true })}
         </div>
+        {onAir(String(fields.link)) && (
+          <div class="packs-two">
+            <SelectField
+              label={t("packs.field.pairing")}
+              hint={t("packs.field.pairing.hint")}
+              value={String(fields.pairing)}
+              onInput={(value) => set("pairing", value)}
+              options={PAIRINGS.map((name) => [name, t(`packs.pairing.${name}`)] as const)}
+              error={error("pairing")}
+            />
+            {text("pin", { optional: true })}
+          </div>
+        )}
         <div class="packs-two">
           {number("every", "s", false)}
           {number("capacity", "Ah")}

@@ -1,4 +1,4 @@
-/** Looks for packs on the free serial ports, and adds what answers. */
+/** Looks for packs on the free serial ports and by Bluetooth, and adds what answers. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, api, type FoundPack, type PackSettings, type Scan as Result, type ScannedLink } from "../../api";
 import { Badge } from "../../parts/Badge";
@@ -76,10 +76,23 @@ export function Scan({ packs, start, onAdd, onEdit, onLinks }: Props) {
         {!running && result && links.length === 0 && asked && <Notice tone="info">{t("packs.scan.nothing")}</Notice>}
       </div>
       {error && <Notice tone="bad">{error}</Notice>}
+      {result?.no_bluetooth && !running && <p class="muted small">{t("packs.scan.no_bluetooth", { reason: result.no_bluetooth })}</p>}
       <ul class="packs-found">
         {links.map((one) => (
           <li key={one.link}>
             <code>{one.link}</code>
+            {one.rssi !== undefined && (
+              <p class="packs-what muted">
+                {one.name && <span>{one.name}</span>}
+                <span>{t("packs.scan.rssi", { rssi: one.rssi })}</span>
+                {one.radio && <span>{t("packs.scan.radio", { radio: one.radio })}</span>}
+              </p>
+            )}
+            {one.taken_for?.map((sign) => (
+              <p key={sign.family} class="small muted">
+                {t("packs.scan.taken_for", { family: sign.family, why: sign.why })}
+              </p>
+            ))}
             {one.packs.map((pack) => {
               const known = packs.find((configured) => configured.link === one.link && (configured.address ?? pack.address) === pack.address);
               const key = `${one.link} ${pack.address} ${pack.dialect}`;

@@ -16,6 +16,8 @@ export function packFields(pack: Partial<PackSettings>): Fields {
     grant: pack.grant ?? "read",
     invert_current: pack.invert_current ?? false,
     capacity: text(pack.capacity),
+    pairing: pack.pairing ?? "never",
+    pin: "",
     "limits.chemistry": pack.limits?.chemistry ?? "",
     "limits.charge_current": text(pack.limits?.charge_current),
     "limits.discharge_current": text(pack.limits?.discharge_current),
@@ -105,6 +107,8 @@ export function packSettings(fields: Fields, before: Partial<PackSettings> | nul
     grant: before?.grant || fields.grant !== "read" ? fields.grant : undefined,
     invert_current: fields.invert_current || before?.invert_current ? fields.invert_current : undefined,
     capacity: kept(typed(fields.capacity), before?.capacity),
+    pairing: before?.pairing || fields.pairing !== "never" ? fields.pairing : undefined,
+    pin: word("pin") ?? undefined,
     limits: Object.keys(limits).length > 0 ? limits : undefined,
   };
   return defined(settings) as unknown as PackSettings;
@@ -124,6 +128,11 @@ export function byField(mistakes: readonly Mistake[], keys: readonly string[]): 
     found[key] = [...(found[key] ?? []), mistake];
   }
   return found;
+}
+
+/** Return whether a link goes by radio. */
+export function onAir(link: string): boolean {
+  return /^\s*(ble|aiobmsble):/.test(link);
 }
 
 /** Return a name for a found pack that nobody has yet: jk, jk-2, ... */

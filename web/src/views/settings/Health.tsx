@@ -1,7 +1,7 @@
 /** How it goes: the gateway, its history, and each pack. */
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
-import { api, may, type OutputHealth, type PackHealth } from "../../api";
+import { api, may, type OutputHealth, type PackHealth, type Radio } from "../../api";
 import { age, bytes, fixed, span, words } from "../../format";
 import { ageOf, health, packNamed, stateOf, tick } from "../../live";
 import { Badge, StateBadge } from "../../parts/Badge";
@@ -10,7 +10,7 @@ import { Loading } from "../../parts/Loading";
 import { Notice } from "../../parts/Notice";
 import { Pairs } from "../../parts/Pairs";
 import { link } from "../../router";
-import { t } from "../../texts";
+import { t, textOr } from "../../texts";
 import { moment } from "../history/ticks";
 import { linkQuality } from "../pack/quality";
 import { megabytes } from "./figures";
@@ -79,6 +79,16 @@ export function HealthPart() {
           {t("health.outputs.none")} {may("configure") && <a href={link("settings", "", { part: "outputs" })}>{t("health.outputs.begin")}</a>}
         </p>
       )}
+      {now.radios && now.radios.length > 0 && (
+        <>
+          <h2 class="settings-heading">{t("radios.title")}</h2>
+          <div class="grid">
+            {now.radios.map((radio) => (
+              <RadioCard key={radio.name} radio={radio} />
+            ))}
+          </div>
+        </>
+      )}
       <h2 class="settings-heading">{t("health.packs")}</h2>
       {now.packs.length === 0 && <p class="muted">{t("health.packs.none")}</p>}
       <div class="grid">
@@ -99,6 +109,29 @@ function OutputCard({ output }: { output: OutputHealth }) {
   );
 }
 
+function RadioCard({ radio }: { radio: Radio }) {
+  const well = radio.state === "ready";
+  const rows: [string, string][] = [
+    [t("radios.kind"), textOr("radios.kind." + radio.kind, radio.kind)],
+    [t("radios.used"), t("radios.used.value", { used: radio.used, slots: radio.slots })],
+    ...(radio.waiting ? [[t("radios.waiting"), fixed(radio.waiting, 0)] as [string, string]] : []),
+  ];
+  return (
+    <Card
+      level={3}
+      title={radio.name}
+      aside={
+        <Badge tone={well ? "good" : "bad"} icon={well ? "good" : "bad"}>
+          {textOr("radios.state." + radio.state, radio.state)}
+        </Badge>
+      }
+    >
+      {radio.reason && <p class="settings-reason bad">{radio.reason}</p>}
+      <Pairs rows={rows} />
+    </Card>
+  );
+}
+
 function PackCard({ pack }: { pack: PackHealth }) {
   void tick.value;
   const live = packNamed(pack.pack);
@@ -114,7 +147,7 @@ function PackCard({ pack }: { pack: PackHealth }) {
     ...(pack.link?.address ? [[t("health.link"), <code key="link">{pack.link.address}</code>] as [string, ComponentChildren]] : []),
   ];
   return (
-    <Card level={3} title={<a href={link("pack", pack.pack)}>{pack.pack}</a>} aside={<StateBadge state={live ? stateOf(live) : pack.state} />}>
+    <Card level={3} title={<a href={link("pack", pack.pack)}>{pack.pack}</a>} aside={<StateBadge state={live ? stateOf(live) : pack.state} released={(live ?? pack).link?.released_until !== undefined} />}>
       {(live?.reason ?? pack.reason) && <p class="settings-reason">{live?.reason ?? pack.reason}</p>}
       <Pairs rows={rows} />
     </Card>
