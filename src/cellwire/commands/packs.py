@@ -4,13 +4,14 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from ..cli import NO_ANSWER, NOT_ALLOWED, PORT, USAGE, Failure
 from ..codec.dialect import Dialect
 from ..codec.errors import ProtocolError, Refused
-from ..families import FAMILIES, dialects
+from ..families import FAMILIES, dialects, guests, spoken
 from ..gateway.air import radios
 from ..gateway.detect import Finding, Found, detect
 from ..gateway.errors import NoAnswer
@@ -22,13 +23,19 @@ from ..links.ble import Radios
 from ..links.link import Link, LinkError
 
 
-def chosen(name: str | None) -> tuple[Dialect, ...]:
-    """Return the dialects of a family or dialect name, all when it is None; raise Failure when there is none."""
-    found = dialects(name or "")
-    if not found:
-        known = ", ".join([*FAMILIES, *(dialect.name for dialect in dialects())])
-        raise Failure(USAGE, f"there is no family {name!r}; known are {known}")
-    return found
+def chosen(name: str | None, link: str = "") -> tuple[Dialect, ...]:
+    """Return the dialects of a family or dialect name, all when it is None; raise Failure when there is none.
+
+    link: the address where they are to be asked for
+    """
+    found = spoken(link, name or "")
+    if found:
+        return found
+    if dialects(name or ""):
+        kind = link.partition(":")[0]
+        raise Failure(USAGE, f"{name} is not asked for at {kind or 'just any'} links; docs/aiobmsble.md says where")
+    known = ", ".join([*FAMILIES, *(dialect.name for dialect in (*dialects(), *guests()))])
+    raise Failure(USAGE, f"there is no family {name!r}; known are {known}")
 
 
 def link_of(address: str, radios: Radios | None = None, pairing: str = "never", pin: str = "") -> Link:
@@ -53,6 +60,8 @@ def main(work: Callable[[], Awaitable[int]], verbose: bool = False) -> int:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     try:
         return asyncio.run(_awaited(work))
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
     except LinkError as error:
         raise Failure(PORT, str(error)) from None
     except NoAnswer as error:
@@ -64,6 +73,10 @@ def main(work: Callable[[], Awaitable[int]], verbose: bool = False) -> int:
 
 
 async def _awaited(work: Callable[[], Awaitable[int]]) -> int:
+    """Do the work; who is told to end disconnects first, or some packs cannot be connected to any more."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await work()
 
 
@@ -79,7 +92,7 @@ class Packs:
         self.session = Session(self.link)
         self.store = Store(time.time, time.monotonic)
         self.every = every
-        self.dialects = chosen(options.family)
+        self.dialects = chosen(options.family, options.link)
         self.line = Line(self.session, [])
 
     async def close(self) -> None:
@@ -93,7 +106,7 @@ class Packs:
         await self.session.open()
         told = getattr(self.link, "dialect", None)
         if told and not self.options.family:
-            self.dialects = chosen(told)
+            self.dialects = chosen(told, self.options.link)
         if self.options.family and addresses and len(self.dialects) == 1 and not self.dialects[0].listens:
             found = [Found(self.dialects[0], address, {}, "as given") for address in addresses]
         elif told and len(self.dialects) == 1:

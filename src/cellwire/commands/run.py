@@ -14,16 +14,19 @@ from ..cli import DONE, USAGE, Failure
 from ..families import dialects
 from ..gateway import config as files
 from ..gateway import scan
+from ..gateway.air import radios
 from ..gateway.app import Gateway, config_of
 from ..gateway.config import Config, ConfigError
 from ..gateway.events import Event
 from ..gateway.keeper import Keeper
+from ..links.ble import Radios
+from ..links.link import LinkError
 from ..links.serial import ports
 from ..outputs.console import Lines, Snapshots, as_json
 from ..outputs.history import HistoryError
 from ..outputs.web import WebError
 from .packs import main
-from .scan import write_down
+from .scan import show, write_down
 
 
 def run(options: argparse.Namespace) -> int:
@@ -85,25 +88,22 @@ def _document(event: Event) -> dict[str, Any]:
 
 async def offered(config: Config, stop: asyncio.Event) -> Config:
     """Offer what answers here when no pack is configured yet; return the configuration to go on with."""
-    links = scan.links()
     print(f"No pack is configured in {config.path} yet.", file=sys.stderr)
-    if not links:
-        print("No serial port is there; plug in the adapter, or add a pack on the page.", file=sys.stderr)
-        return config
     if not sys.stdin.isatty():
-        print(
-            "The page shows what answers on the serial ports; or write it down: cellwire scan --write", file=sys.stderr
-        )
+        print("The page shows what answers here; or write it down: cellwire scan --write", file=sys.stderr)
         return config
-    print(f"Looking at {', '.join(links)} ...", file=sys.stderr)
-    documents = list(await asyncio.gather(*[scan.look(link, dialects("")) for link in links]))
+    links = scan.links()
+    print(f"Looking at {', '.join([*links, 'Bluetooth'])} ...", file=sys.stderr)
+    through = radios(config.bluetooth, config.proxies)
+    try:
+        heard, found = await asyncio.gather(
+            _heard(through), asyncio.gather(*[scan.look(link, dialects("")) for link in links])
+        )
+    finally:
+        await through.close()
+    documents = [*found, *heard]
     for document in documents:
-        for pack in document["packs"]:
-            print(
-                f"  {document['link']}: {pack['dialect']} address {pack['address']}: {pack['proof']}", file=sys.stderr
-            )
-        if not document["packs"]:
-            print(f"  {document['link']}: {document['problem']}: {document['advice']}", file=sys.stderr)
+        show(document, file=sys.stderr)
     if not any(document["packs"] for document in documents) or stop.is_set():
         print("Nothing was added; packs can be added on the page.", file=sys.stderr)
         return config
@@ -112,6 +112,13 @@ async def offered(config: Config, stop: asyncio.Event) -> Config:
         return config
     write_down(config.path, config, documents, ports())
     return files.load(config.path)
+
+
+async def _heard(through: Radios) -> list[scan.Document]:
+    """Return the Bluetooth devices that may be packs; none where there is no Bluetooth."""
+    with contextlib.suppress(LinkError):
+        return [document for document in await scan.air(through) if document.get("problem") != scan.UNKNOWN]
+    return []
 
 
 async def _line(stop: asyncio.Event) -> str:

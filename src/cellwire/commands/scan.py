@@ -1,60 +1,109 @@
-"""cellwire scan: what answers on the serial ports, and what is wrong with those where nothing does."""
+"""cellwire scan: what answers on serial ports and by Bluetooth, and what is wrong with those where nothing does."""
 
 import argparse
 import asyncio
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from ..cli import DONE, NO_ANSWER, USAGE, Failure
-from ..families import dialects
+from ..families import dialects, spoken
 from ..gateway import config
-from ..gateway.scan import Document, look
+from ..gateway.air import radios
+from ..gateway.scan import ALL, LIKELY, UNKNOWN, Document, air, look
+from ..links.ble import Radios
+from ..links.link import LinkError
 from ..links.serial import Port, ports
 from .packs import chosen, link_of, main, port_of
 
 
 def run(options: argparse.Namespace) -> int:
-    """Scan the ports side by side, print what was found, and write it down when told so."""
+    """Scan ports and air side by side, print what was found, and write it down when told so."""
     return main(lambda: _scan(options), options.verbose)
 
 
 async def _scan(options: argparse.Namespace) -> int:
-    families = chosen(options.family)
     machine = ports()
-    links = options.ports or [port.by_id or port.device for port in machine]
-    for address in links:
-        link_of(address)  # a wrong one is said before the others are asked
+    links = options.links
+    if not links and not options.ble and spoken("", options.family or ""):
+        links = [port.by_id or port.device for port in machine]
+    # What is wrong is said before anything is asked.
+    wanted = {link_of(address).name: chosen(options.family, address) for address in links}
     path = Path(options.config)
-    known = _known(path) if options.write else None
-    documents = list(await asyncio.gather(*[look(address, families) for address in links]))
-    if known:
+    known = _known(path, options.write)
+    through = radios(known.bluetooth, known.proxies)
+    try:
+        looks = [look(address, families, through) for address, families in wanted.items()]
+        heard, found = await asyncio.gather(_air(options, through), asyncio.gather(*looks))
+    finally:
+        await through.close()
+    worth = heard if options.all else [document for document in heard if document.get("problem") != UNKNOWN]
+    documents = [*found, *worth]
+    if options.write:
         write_down(path, known, documents, machine)
     if options.json:
         print(json.dumps(documents, ensure_ascii=False))
-    elif not documents:
-        print("no serial port is there; plug in the adapter, or name a link: cellwire scan tcp:host:port")
-    for document in documents if not options.json else []:
-        print(f"{document['link']}")
-        for pack in document["packs"]:
-            model = f"{pack['model']}, " if "model" in pack else ""
-            print(f"  {pack['dialect']} address {pack['address']}: {model}{pack['proof']}")
-            if known:
-                print(f"    {_told(path, pack)}")
-        if not document["packs"]:
-            print(f"  {document['problem']}: {document['advice']}")
+    else:
+        if not links and not options.ble:
+            print("no serial port is there; plug in the adapter, or name a link: cellwire scan tcp:host:port")
+        for document in documents:
+            show(document, path if options.write else None)
+        if len(worth) < len(heard):
+            print(f"{len(heard) - len(worth)} other Bluetooth devices are heard; --all shows them")
     return DONE if any(document["packs"] for document in documents) else NO_ANSWER
 
 
-def _known(path: Path) -> config.Config:
-    """Return the configuration as it is, an empty one when there is no file; raise Failure when it has mistakes."""
+async def _air(options: argparse.Namespace, through: Radios) -> list[Document]:
+    """Return what is there by Bluetooth; where it does not work, only who asked for nothing else has to know."""
+    if options.no_ble or (options.links and not options.ble):
+        return []
+    families = dialects(options.family) or chosen(options.family) if options.family else ()
     try:
-        return config.load(path) if path.exists() else config.parse("", path)
+        return await air(through, families, (), options.seconds, ALL if options.ask_all else LIKELY)
+    except LinkError as error:
+        if options.ble:
+            raise
+        print(f"cellwire: Bluetooth was not looked at: {error}", file=sys.stderr)
+        return []
+
+
+def show(document: Document, path: Path | None = None, file: TextIO | None = None) -> None:
+    """Print what was found on one link.
+
+    path: the file to which it was written down; file: where to print, standard output when left out
+    """
+    heard = [document["name"]] if "name" in document else []
+    heard += [f"{document['rssi']} dBm"] if "rssi" in document else []
+    heard += [f"heard by {document['radio']}"] if "radio" in document else []
+    lines = ["  ".join([document["link"], ", ".join(heard)]).strip()]
+    lines += [f"  taken for {taken['family']}: {taken['why']}" for taken in document.get("taken_for", [])]
+    for pack in document["packs"]:
+        model = f"{pack['model']}, " if "model" in pack else ""
+        lines.append(f"  {pack['dialect']} address {pack['address']}: {model}{pack['proof']}")
+        lines += [f"    {_told(path, pack)}"] if path else []
+    if not document["packs"]:
+        lines.append(f"  {document['problem']}: {document['advice']}")
+    print("\n".join(lines), file=file)
+
+
+def _known(path: Path, needed: bool) -> config.Config:
+    """Return the configuration as it is, an empty one when there is no file or it is not needed and cannot be used.
+
+    Raise Failure when it is needed, and has mistakes or cannot be read.
+    """
+    empty = config.parse("", path)
+    try:
+        return config.load(path) if path.exists() else empty
     except config.ConfigError as error:
-        raise Failure(USAGE, f"{path} has mistakes, and nothing was asked or changed:\n{error}") from None
+        text = f"{path} has mistakes, and nothing was asked or changed:\n{error}"
     except OSError as error:
-        raise Failure(USAGE, f"{path} cannot be read: {error.strerror}; give this user the right to") from None
+        text = f"{path} cannot be read: {error.strerror}; give this user the right to"
+    if needed:
+        raise Failure(USAGE, text)
+    return empty
 
 
 def write_down(path: Path, known: config.Config, documents: Sequence[Document], machine: Sequence[Port]) -> None:
@@ -69,7 +118,10 @@ def write_down(path: Path, known: config.Config, documents: Sequence[Document], 
             mine = _claimed(alike, found["address"])
             found["added"] = mine is None and all(pack["address"] is not None for pack in alike)
             if found["added"]:
-                mine = {"name": _name(found, taken), "link": _lasting(document["link"], machine)}
+                mine = {
+                    "name": _name(found, document.get("name", ""), taken),
+                    "link": _lasting(document["link"], machine),
+                }
                 if alike:
                     mine["link"] = alike[0]["link"]
                 mine["family"] = found["dialect"]
@@ -115,11 +167,13 @@ def _lasting(link: str, machine: Sequence[Port]) -> str:
     return next((port.by_id for port in machine if port.by_id and port.device == os.path.realpath(link)), link)
 
 
-def _name(found: Document, taken: set[str]) -> str:
-    """Return a name that nothing else has: the model, else the dialect."""
-    model = "".join(sign if sign.isalnum() or sign in "-_." else " " for sign in str(found.get("model", "")))
-    base = " ".join(model.split())[:40].strip() or found["dialect"]
-    base = base if any(sign.isalnum() for sign in base) else found["dialect"]
+def _name(found: Document, heard: str, taken: set[str]) -> str:
+    """Return a name that nothing else has: the model, else the one that it is heard by, else the dialect."""
+    for text in (found.get("model", ""), heard, found["dialect"]):
+        signs = "".join(sign if sign.isalnum() or sign in "-_." else " " for sign in str(text))
+        base = " ".join(signs.split())[:40].strip()
+        if any(sign.isalnum() for sign in base):
+            break
     number, name = 1, base
     while name in taken:
         number += 1

@@ -7,7 +7,7 @@ import sys
 
 from ..cli import DONE, Failure
 from ..gateway.poller import PAUSES
-from ..links.link import LinkError
+from ..links.link import AdapterOff, LinkError, PortForbidden
 from ..outputs.console import as_json, as_line
 from .packs import Packs, main
 
@@ -45,6 +45,8 @@ async def _find(packs: Packs) -> None:
             await packs.find()
             return
         except (Failure, LinkError) as error:
+            if not misses and isinstance(error, AdapterOff | PortForbidden):
+                raise  # that is not waited for: somebody has to do something about it first
             if not misses:
                 print(f"cellwire: {error}; trying again until something answers", file=sys.stderr)
             misses += 1

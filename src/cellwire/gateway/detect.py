@@ -8,9 +8,11 @@ from typing import Any
 
 from ..codec.dialect import Dialect
 from ..codec.errors import ProtocolError, Refused
+from ..links.ble import BleLink, guest
+from ..links.link import Link, PortMissing
 from ..readings.derive import derive
 from ..readings.gate import Gate
-from .errors import NoAnswer
+from .errors import LOGIN_ADVICE, NoAnswer
 from .poller import LISTEN, foreign_master
 from .session import Session
 
@@ -20,6 +22,9 @@ QUICK = 0.25  # seconds of silence that end a first try; packs answer within 130
 BUS = 0.12  # the same on a bus where many addresses are tried; JK PB packs answer within 50 ms
 WOKEN = 0.4  # a second try, on a pack that the first one may have woken
 HEAR = 6.0  # seconds in which a JK master and its packs have all been heard
+
+IMPLAUSIBLE = "something answers, but its values contradict each other; keep a capture of it: cellwire record"
+REFUSED = "a BMS answers and refuses; give --family and --address"
 
 
 @dataclass
@@ -54,10 +59,17 @@ async def detect(
     """Return what answers on the link of the session.
 
     addresses: board numbers to try instead of the likeliest; on a bus (JK PB) all are tried anyway.
+    seconds count from the first question: waiting for a connection and making it take their own time.
     Raises LinkError. Nothing is ever written to a pack.
     """
     causes: Counter[str] = Counter()
-    await session.open()
+    try:
+        await session.open()
+    except PortMissing as error:
+        other = await _other(session.link)
+        if not other:
+            raise
+        raise PortMissing(f"{error}; {other}") from error
     dialects = _possible(session.link.speaks, dialects)
     if not dialects:
         return Finding([], "other", "none of the wanted families goes through the Bluetooth service of this device")
@@ -68,7 +80,10 @@ async def detect(
         found = []
     if found:
         return Finding(found)
-    return Finding([], *_diagnosis(causes))
+    if not session.link.wireless:
+        return Finding([], *_diagnosis(causes))
+    problem, advice = _on_air(causes)
+    return Finding([], problem, await _other(session.link) or advice)
 
 
 def _possible(speaks: Sequence[str], dialects: Sequence[Dialect]) -> list[Dialect]:
@@ -161,12 +176,44 @@ def _proof(query: str, values: Readings) -> str:
     return f"answered {query}"
 
 
+async def _other(link: Link) -> str:
+    """Return how to read a device that is known to be another maker's, "" when it is not."""
+    if not isinstance(link, BleLink) or link.advert is None or guest.DIALECT in link.speaks:
+        return ""
+    found = await asyncio.to_thread(guest.recognise, link.advert)
+    return f"it looks like a {found.title}, which is read as {guest.address(link.address, found)}" if found else ""
+
+
+def _on_air(causes: Counter[str]) -> tuple[str, str]:
+    """Return (problem, advice) for a radio link on which nothing proved itself: what is wrong then is no cable."""
+    if causes["implausible"]:
+        return "implausible", IMPLAUSIBLE
+    for kind, advice in LOGIN_ADVICE.items():
+        if causes[kind]:
+            return kind, advice
+    if causes["echo"]:
+        return "wants_pairing", (
+            "the module only sends our questions back, as those do that want to be paired first: "
+            'write pairing = "passkey" and pin = the number that the app asks for'
+        )
+    if causes["damaged"] or causes["incomplete"]:
+        return "damaged", "answers begin and do not come whole: pieces are lost on the air; come nearer"
+    if causes["noise"]:
+        return "noise", (
+            "something comes that no JK, JBD or Daly sends: another maker's device, or pieces are lost on the air"
+        )
+    if causes["refused"]:
+        return "refused", REFUSED
+    return "silent", (
+        "connected, and nothing answers: the BMS behind the module is asleep (connect a charger or a load), "
+        "or the module wants its app's password first (write pin)"
+    )
+
+
 def _diagnosis(causes: Counter[str]) -> tuple[str, str]:
     """Return (problem, advice) for a link on which nothing proved itself."""
     if causes["implausible"]:
-        return "implausible", (
-            "something answers, but its values contradict each other; keep a capture of it: cellwire record"
-        )
+        return "implausible", IMPLAUSIBLE
     if causes["damaged"]:
         return "damaged", "answers come with wrong checksums; check cable length, ground, and other masters on the line"
     # An echo that comes late is noise to the next question.
@@ -181,7 +228,7 @@ def _diagnosis(causes: Counter[str]) -> tuple[str, str]:
             "the pack is not connected, asleep or off"
         )
     if causes["refused"]:
-        return "refused", "a BMS answers and refuses; give --family and --address"
+        return "refused", REFUSED
     return "silent", (
         "nothing answers; wake the pack (button, charger or load), swap RX and TX or A and B, connect ground, "
         "check the socket, or give --address for another board number"
