@@ -30,6 +30,7 @@ ALLOWED = {
         "gateway.control",
         "gateway.journal",
         "gateway.presets",
+        "gateway.release",
         "gateway.settings",
         "",
     ),
@@ -50,11 +51,12 @@ EXTRA = {
 
 # The pure folders may import these of the standard library, and nothing else at run time.
 PURE = ("struct", "math")
-NOT_PURE = ("codec/compiled.py", "families/proof.py")
+# Guests do not run on MicroPython: the libraries that they come from do not either.
+NOT_PURE = ("codec/compiled.py", "families/proof.py", "families/aiobmsble/__init__.py")
 
 # Where `except Exception` may stand: around Bluetooth libraries, whose errors have no common base, in the run loop of
 # an output, where parts are put together and kept running, and where the exit code would mean something else.
-CATCHERS = ("links/ble/", "outputs/", "gateway/app.py", "gateway/keeper.py", "commands/check.py")
+CATCHERS = ("links/ble/", "sim/ble.py", "outputs/", "gateway/app.py", "gateway/keeper.py", "commands/check.py")
 
 # Outputs that speak to other programs.
 OTHERS = ("outputs/mqtt/", "outputs/modbus/", "outputs/influx/")

@@ -6,7 +6,8 @@ import re
 import sys
 from pathlib import Path
 
-from cellwire.families import dialects
+from cellwire.codec.dialect import Dialect
+from cellwire.families import bluetooth, dialects
 from cellwire.families.proof import commands, counted, proof
 from cellwire.readings.catalogue import ALARMS, CATALOGUE, decimals, unit
 
@@ -14,9 +15,14 @@ ROOT = Path(__file__).parent.parent
 PAGES = (
     "index.md",
     "wiring.md",
+    "bluetooth.md",
+    "bluetooth-recovery.md",
+    "proxies.md",
+    "aiobmsble.md",
     "gateway.md",
     "configuration.md",
     "banks.md",
+    "control.md",
     "mqtt.md",
     "home-assistant.md",
     "modbus.md",
@@ -71,9 +77,11 @@ pre {{ background: #f3f3f3; padding: .6em; overflow-x: auto; }}
 """
 
 
-def how(bauds: tuple[int, ...]) -> str:
-    """Return how a dialect is reached in this version."""
-    return "serial, " + " or ".join(str(baud) for baud in bauds) if bauds else "Bluetooth; here from captures only"
+def how(dialect: Dialect) -> str:
+    """Return how a dialect is reached."""
+    ways = ["serial, " + " or ".join(str(baud) for baud in dialect.bauds)] if dialect.bauds else []
+    ways += ["Bluetooth"] if any(dialect.name in module.speaks for module in bluetooth()) else []
+    return "; ".join(ways)
 
 
 def families_table() -> str:
@@ -86,9 +94,7 @@ def families_table() -> str:
         proven, unproven = proof(dialect)
         total = len(proven) + len(unproven)
         written = ", ".join(str(number) for number in counted(dialect).values())
-        lines.append(
-            f"| `{dialect.name}` | {dialect.title} | {how(dialect.bauds)} | {len(proven)} of {total} | {written} |"
-        )
+        lines.append(f"| `{dialect.name}` | {dialect.title} | {how(dialect)} | {len(proven)} of {total} | {written} |")
     return "\n".join(lines)
 
 
@@ -106,7 +112,7 @@ def families_page() -> str:
         addresses = ", ".join(str(address) for address in dialect.addresses[:4])
         if len(dialect.addresses) > 4:
             addresses += f" and {len(dialect.addresses) - 4} more"
-        text += f"\n## {dialect.name}\n\n{dialect.title}. Read over: {how(dialect.bauds)}. Addresses: {addresses}.\n\n"
+        text += f"\n## {dialect.name}\n\n{dialect.title}. Read over: {how(dialect)}. Addresses: {addresses}.\n\n"
         text += "| question | how often |\n|---|---|\n"
         text += "".join(f"| {query.name} | {query.pace} |\n" for query in dialect.queries)
         if unproven:
