@@ -9,7 +9,7 @@ DEBIAN := $(VENV)/.debian
 MINUTES ?= 10
 DAYS ?= 365
 
-.PHONY: help setup page demo test check format bench docs corruption soak durability long fuzz micropython homeassistant clean
+.PHONY: help setup page demo test breadth check format bench docs corruption soak durability long fuzz micropython homeassistant vm clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
@@ -21,7 +21,7 @@ $(READY): pyproject.toml constraints.txt tools/setup.sh
 	@touch $@
 
 $(DEBIAN): Makefile tools/debian.sh | $(READY)  # programs that the tests are done with: a browser, brokers, databases
-	@bash tools/debian.sh chromium strace openssl mosquitto mosquitto-clients:mosquitto_sub mbpoll \
+	@bash tools/debian.sh dbus:dbus-daemon chromium strace openssl mosquitto mosquitto-clients:mosquitto_sub mbpoll \
 		prometheus:promtool influxdb:influxd victoria-metrics
 	@touch $@
 
@@ -37,6 +37,11 @@ WAITING := $(filter-out $(COMPUTING) tests/micropython/ tests/__pycache__/,$(wil
 test: $(READY) $(DEBIAN) page  ## all tests, on all cores
 	$(BIN)/pytest -n auto --dist worksteal tests/test_*.py $(COMPUTING)
 	$(BIN)/pytest -n $$((2 * $$(nproc))) --dist worksteal $(WAITING)
+	@$(MAKE) --no-print-directory breadth
+
+breadth: $(READY) $(DEBIAN)  ## packs of other makers, as aiobmsble recorded them; in an environment of Python 3.12 or newer
+	@python=$$(bash tools/breadth.sh $(VENV)) && \
+		{ [ -z "$$python" ] || "$$python" -m pytest -n $$((2 * $$(nproc))) --dist worksteal tests/breadth; }
 
 check: $(READY)  ## format, lint, types, architecture
 	$(BIN)/ruff format --check .
@@ -78,9 +83,14 @@ homeassistant: $(READY) $(DEBIAN)  ## discovery against a real Home Assistant, w
 	@bash tools/homeassistant.sh $(VENV)-homeassistant
 	CELLWIRE_HOMEASSISTANT="$$PWD/$(VENV)-homeassistant" $(BIN)/pytest -n 0 tests/mqtt/test_home_assistant.py
 
+vm: $(READY)  ## by Bluetooth with the real BlueZ, in a virtual machine with simulated packs: some 4 minutes, amd64
+	@bash tools/debian.sh qemu-system-x86:qemu-system-x86_64 bluez:bluetoothctl busybox-static:busybox cpio kmod:depmod dbus:dbus-daemon
+	@sh tools/vm/build.sh $(VENV)/.vm
+	@sh tools/vm/run.sh $(VENV)/.vm $(BIN)/python
+
 docs: $(READY)  ## the documentation as web pages in site/
 	$(BIN)/python tools/documentation.py site
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) $(VENV)-bench $(VENV)-homeassistant web/node_modules src/cellwire/outputs/web/page site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-bench $(VENV)-breadth $(VENV)-homeassistant web/node_modules src/cellwire/outputs/web/page site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -29,7 +29,8 @@ quietly() {
         "$@" || status=$?
     fi
     if [ $status = 0 ] && [ -d /run/systemd/system ]; then
-        as_root systemctl disable --now "${missing[@]}" 2>/dev/null || true
+        # bluez calls its server bluetooth; the others have the name of their package.
+        for unit in "${missing[@]/#bluez/bluetooth}"; do as_root systemctl disable --now "$unit" 2>/dev/null || true; done
     fi
     return $status
 }

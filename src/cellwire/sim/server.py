@@ -1,4 +1,4 @@
-"""Puts twins on a line: a pseudo terminal or a TCP port on this machine, at line speed, with faults on request."""
+"""Puts twins on a line: a pseudo terminal, a TCP port on this machine or an outlet, at line speed, with faults."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 from ..codec.checksum import crc16
 from .faults import Faults
@@ -54,6 +54,31 @@ class Twin(Protocol):
     def answer(self, data: bytes) -> list[bytes]: ...
 
     def pushes(self) -> list[bytes]: ...
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """A twin that sends by itself for as long as the connection lasts in which it was asked to."""
+
+    def hush(self) -> None: ...
+
+
+class Outlet(Protocol):
+    """A line of another kind; what its clients send comes in through `Simulator.hear`.
+
+    used   whether somebody listens
+    put    put(data) -> whether it went out
+    lose   lose the client, as when it goes out of reach
+    """
+
+    @property
+    def used(self) -> bool: ...
+
+    def put(self, data: bytes) -> bool: ...
+
+    def lose(self) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 class Master:
@@ -118,6 +143,7 @@ class Simulator:
         self._client_end = -1
         self._port: int | None = None
         self._server: asyncio.Server | None = None
+        self._outlet: Outlet | None = None
         self._clients: set[asyncio.StreamWriter] = set()
         self._reading: set[asyncio.Task[None]] = set()
         self.refresh()
@@ -158,15 +184,23 @@ class Simulator:
         self._start()
         return self._port
 
+    def serve(self, outlet: Outlet) -> None:
+        """Serve on an outlet that is open, and close it in the end."""
+        self._outlet = outlet
+        self._start()
+
     async def unplug(self) -> None:
         """Take the line away as if the adapter were pulled out: clients lose it, its name is gone."""
         self._close_terminal()
         await self._close_server()
+        outlet, self._outlet = self._outlet, None
+        if outlet is not None:
+            await outlet.close()
         while not self._heard.empty():
             self._heard.get_nowait()
 
     async def replug(self) -> None:
-        """Bring the line back at its old address."""
+        """Bring a terminal or port back at its old address."""
         if self._link and self._master_end < 0:
             await self.pty(self._link)
         if self._port is not None and self._server is None:
@@ -225,16 +259,23 @@ class Simulator:
 
     # Bytes from the clients
 
-    def _hear(self, data: bytes) -> None:
+    def hear(self, data: bytes) -> None:
+        """Take bytes that a client sent."""
         if self._heard.qsize() >= HEARD_LIMIT:
             self._heard.get_nowait()
         self._heard.put_nowait((asyncio.get_running_loop().time(), data))
+
+    def hush(self) -> None:
+        """Note that the client has gone: what a twin sends unasked ends with the connection."""
+        for twin in self.twins:
+            if isinstance(twin, Streams):
+                twin.hush()
 
     def _hear_terminal(self) -> None:
         with contextlib.suppress(OSError):
             data = os.read(self._master_end, 4096)
             if data:
-                self._hear(data)
+                self.hear(data)
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -243,7 +284,7 @@ class Simulator:
         self._reading.add(task)
         try:
             while data := await reader.read(4096):
-                self._hear(data)
+                self.hear(data)
         except (ConnectionError, asyncio.CancelledError):
             # Cancelled only by _close_server, which waits for this task; asyncio would report it as an error.
             pass
@@ -271,6 +312,8 @@ class Simulator:
                 writer.write(data)
             else:
                 self.lost += len(data)
+        if self._outlet is not None and not self._outlet.put(data):
+            self.lost += len(data)
         if self._master_end < 0:
             return
         try:
@@ -348,6 +391,8 @@ class Simulator:
         self._deaf_until = asyncio.get_running_loop().time() + DEAF
         for writer in list(self._clients):
             writer.transport.abort()
+        if self._outlet is not None:
+            self._outlet.lose()
 
     async def _answer_all(self) -> None:
         while True:
@@ -377,7 +422,7 @@ class Simulator:
         while True:
             moment += PUSH_PERIOD
             await self._until(moment)
-            if (self._master_end < 0 and not self._clients) or self._faults.sleeping:
+            if not self._used() or self._faults.sleeping:
                 continue
             async with self._turn:
                 self.refresh()
@@ -385,6 +430,10 @@ class Simulator:
                     for push in twin.pushes():
                         for pause, piece in self._faults.spoil(push):
                             await self._transmit(piece, loop.time() + pause)
+
+    def _used(self) -> bool:
+        there = self._outlet is not None and self._outlet.used
+        return there or self._master_end >= 0 or bool(self._clients)
 
     async def _play_master(self, master: Master) -> None:
         loop = asyncio.get_running_loop()
