@@ -56,7 +56,9 @@ class BluetoothSettings:
             between(5, 600, "a number of seconds"),
         ),
     ] = 20.0
-    restart: Annotated[bool, Key("switch an adapter off and on where nothing else brings a pack back")] = True
+    restart: Annotated[
+        bool, Key("switch an adapter on that is off, and off and on where nothing else brings a pack back")
+    ] = True
 
 
 @dataclass(frozen=True)

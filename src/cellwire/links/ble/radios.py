@@ -366,12 +366,12 @@ class Radios:
                 del self.seen[key]
 
     async def _listen(self, radio: Radio) -> None:
-        """Let a radio scan; one that is switched off is switched on, once until it works again."""
+        """Let a radio scan; one that is switched off is switched on where that is allowed, once until it works again."""
         try:
             with naming():
                 await radio.listen(self._take)
         except BleError as error:
-            if error.cause is not causes.OFF or radio.dark:
+            if error.cause is not causes.OFF or radio.dark or not self.restarts:
                 raise
             radio.dark = True
             radio.counts["switch_on"] += 1
