@@ -366,7 +366,7 @@ class Radios:
                 del self.seen[key]
 
     async def _listen(self, radio: Radio) -> None:
-        """Let a radio scan; one that is switched off is switched on where that is allowed, once until it works again."""
+        """Let a radio scan; one that is off is switched on where that is allowed, once until it works again."""
         try:
             with naming():
                 await radio.listen(self._take)
