@@ -31,12 +31,12 @@ demo: page  ## the gateway with simulated packs, and its page; nothing to connec
 page: $(READY)  ## the page, built from web/ into the package
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python tools/page.py
 
-# What computes goes first, one test a core; the others wait for packs most of the time, so two share one.
+# What computes goes first, one test a core; the others wait for packs most of the time, so three share one.
 COMPUTING := tests/families/ tests/history/ tests/readings/
-WAITING := $(filter-out $(COMPUTING) tests/micropython/ tests/__pycache__/,$(wildcard tests/*/))
+WAITING := $(filter-out $(COMPUTING) tests/micropython/ tests/breadth/ tests/__pycache__/,$(wildcard tests/*/))
 test: $(READY) $(DEBIAN) page  ## all tests, on all cores
 	$(BIN)/pytest -n auto --dist worksteal tests/test_*.py $(COMPUTING)
-	$(BIN)/pytest -n $$((2 * $$(nproc))) --dist worksteal $(WAITING)
+	$(BIN)/pytest -n $$((3 * $$(nproc))) --dist worksteal $(WAITING)
 	@$(MAKE) --no-print-directory breadth
 
 breadth: $(READY) $(DEBIAN)  ## packs of other makers, as aiobmsble recorded them; in an environment of Python 3.12 or newer
