@@ -36,12 +36,14 @@ COMPUTING := tests/families/ tests/history/ tests/readings/
 WAITING := $(filter-out $(COMPUTING) tests/micropython/ tests/breadth/ tests/__pycache__/,$(wildcard tests/*/))
 test: $(READY) $(DEBIAN) page  ## all tests, on all cores
 	$(BIN)/pytest -n auto --dist worksteal tests/test_*.py $(COMPUTING)
-	$(BIN)/pytest -n $$((3 * $$(nproc))) --dist worksteal $(WAITING)
-	@$(MAKE) --no-print-directory breadth
+	@# Beside them runs `breadth`, which waits most of the time, too; what it says comes after.
+	@$(MAKE) --no-print-directory breadth >$(VENV)/.breadth.log 2>&1 & beside=$$!; status=0; \
+		$(BIN)/pytest -n $$((3 * $$(nproc))) --dist worksteal $(WAITING) || status=1; \
+		wait $$beside || status=1; cat $(VENV)/.breadth.log; exit $$status
 
 breadth: $(READY) $(DEBIAN)  ## packs of other makers, as aiobmsble recorded them; in an environment of Python 3.12 or newer
 	@python=$$(bash tools/breadth.sh $(VENV)) && \
-		{ [ -z "$$python" ] || "$$python" -m pytest -n $$((2 * $$(nproc))) --dist worksteal tests/breadth; }
+		{ [ -z "$$python" ] || "$$python" -m pytest -n $$(nproc) --dist worksteal tests/breadth; }
 
 check: $(READY)  ## format, lint, types, architecture
 	$(BIN)/ruff format --check .
