@@ -218,6 +218,15 @@ class Ether(Radio):
         """Count it; there is nothing to forget."""
         advert.device.calls["RemoveDevice"] += 1
 
+    async def reclaim(self, address: str) -> None:
+        """Do nothing: nobody else is here."""
+
+    async def pairing(self, address: str, policy: str, pin: str) -> None:
+        """Do nothing: these devices are not paired."""
+
+    async def close(self) -> None:
+        """Do nothing: there is nothing to give back."""
+
     async def restart(self) -> None:
         """Lose all connections."""
         self.restarts += 1

@@ -49,14 +49,23 @@ def settings(name: str, address: str, **more: Any) -> PackSettings:
 
 
 @contextlib.asynccontextmanager
-async def gateway(*packs: PackSettings) -> AsyncIterator[Gateway]:
-    """Run a gateway with these packs."""
-    made = Gateway(packs)
-    tasks = [asyncio.create_task(wire.run()) for wire in made.wires]
+async def running(wires: Sequence[Wire]) -> AsyncIterator[None]:
+    """Run wires; all have ended afterwards."""
+    tasks = [asyncio.create_task(wire.run()) for wire in wires]
     try:
-        yield made
+        yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def gateway(*packs: PackSettings) -> AsyncIterator[Gateway]:
+    """Run a gateway with these packs."""
+    made = Gateway(packs)
+    try:
+        async with running(made.wires):
+            yield made
+    finally:
         await made.radios.close()

@@ -11,6 +11,7 @@ import pytest
 from bluez import FakeBluez
 from ether import Ether, Pack, Refusal
 from fakes import warped
+from gateway_on_air import running
 
 from cellwire.gateway.air import radios as real_radios
 from cellwire.gateway.config import PackSettings
@@ -61,13 +62,8 @@ class House:
 async def house(radios: Radios, packs: Sequence[Pack]) -> AsyncIterator[House]:
     """Run the wires; all have ended well afterwards."""
     made = House(radios, packs)
-    tasks = [asyncio.create_task(wire.run()) for wire in made.wires]
-    try:
+    async with running(made.wires):
         yield made
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
     assert not any(radio.holders for radio in radios.radios)
     assert not radios.queue
     assert all(pack.client is None for pack in packs)

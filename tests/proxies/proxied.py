@@ -1,6 +1,5 @@
 """A gateway that reads packs through fake proxies: real wires and store, with the radios of a configuration."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -9,7 +8,7 @@ import air as on_air
 from air import KINDS, Peripheral, Recorded, expected
 from captured import same
 from fakeproxy import FakeProxy
-from gateway_on_air import Gateway, settings
+from gateway_on_air import Gateway, running, settings
 
 from cellwire.gateway import air
 from cellwire.gateway.config import BluetoothSettings, PackSettings, ProxySettings
@@ -72,13 +71,10 @@ async def reading(
 ) -> AsyncIterator[Proxied]:
     """Run a gateway with these packs and proxies."""
     made = Proxied(packs, proxies, bluetooth)
-    tasks = [asyncio.create_task(wire.run()) for wire in made.wires]
     try:
-        yield made
+        async with running(made.wires):
+            yield made
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await made.radios.close()
 
 

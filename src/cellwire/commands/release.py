@@ -1,6 +1,8 @@
 """cellwire release: lets the running gateway leave a pack to the phone app for a while, or take it back."""
 
 import argparse
+import contextlib
+import ipaddress
 import json
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,7 @@ def _url(path: Path) -> str:
     except (ConfigError, OSError) as error:
         raise Failure(USAGE, str(error)) from None
     host, _, port = web.listen.rpartition(":")
-    if host in ("", "0.0.0.0", "[::]"):  # noqa: S104, it is everywhere, so also here
-        host = "127.0.0.1"
+    with contextlib.suppress(ValueError):  # a name is no address
+        if ipaddress.ip_address(host.strip("[]") or "::").is_unspecified:
+            host = "127.0.0.1"  # it is everywhere, so also here
     return f"{'https' if web.certificate else 'http'}://{host}:{port}{web.prefix}"

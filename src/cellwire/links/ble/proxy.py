@@ -335,6 +335,9 @@ class ProxyRadio(Radio):
         if features & BluetoothProxyFeature.CACHE_CLEARING:
             await session.client.bluetooth_device_clear_cache(number, timeout=ANSWER)
 
+    async def reclaim(self, address: str) -> None:
+        """Do nothing: the device itself ends what a program has left behind."""
+
     async def pairing(self, address: str, policy: str, pin: str) -> None:
         """Refuse what the device cannot do: it pairs without a passkey, or not at all."""
         if policy == "passkey":

@@ -111,22 +111,27 @@ class Radio(ABC):
         services: the only ones that it is to look at
         """
 
-    async def forget(self, advert: Advert) -> None:  # noqa: B027, a radio without a memory has nothing to forget
+    @abstractmethod
+    async def forget(self, advert: Advert) -> None:
         """Remove what the system remembers of a device: connections, services, keys it cannot use."""
 
-    async def reclaim(self, address: str) -> None:  # noqa: B027, the same
+    @abstractmethod
+    async def reclaim(self, address: str) -> None:
         """End a connection to the device that a program has left behind: it does not advertise while it has one.
 
         Raise BleError when another program on this machine uses it.
         """
 
-    async def restart(self) -> None:  # noqa: B027, not every radio can
+    @abstractmethod
+    async def restart(self) -> None:
         """Switch the radio off and on, or on where it is off."""
 
-    async def pairing(self, address: str, policy: str, pin: str) -> None:  # noqa: B027
+    @abstractmethod
+    async def pairing(self, address: str, policy: str, pin: str) -> None:
         """Say how a device is to be paired when it asks for it: policy "never", "just-works" or "passkey"."""
 
-    async def close(self) -> None:  # noqa: B027
+    @abstractmethod
+    async def close(self) -> None:
         """Give everything back."""
 
     @property
